@@ -1,0 +1,191 @@
+// What an IKE engine takes and gives: the seam between a protocol (ikev2/, later ikev1/) and the gateway.
+//
+// An engine is sans-IO. It takes events with the monotonic time and returns actions; the gateway executes
+// them through the ports. Both gateways of a test run on this seam, message by message.
+
+import type { KeyObject } from 'node:crypto'
+import type { AuthMethod, Identity, IkeCipher } from '../config/model.ts'
+import type {
+  Address,
+  CryptoJob,
+  CryptoResult,
+  DhGroup,
+  Encapsulation,
+  Endpoint,
+  EspCipher,
+  IkeDatagram,
+  Integrity,
+  TrafficSelector,
+} from '../ports.ts'
+
+/** One IKE proposal as configured; integrity null with AEAD ciphers. */
+export type IkeSuite = {
+  encryption: IkeCipher
+  integrity: Integrity | null
+  prf: Integrity
+  dhGroup: DhGroup
+}
+/** One ESP proposal; dhGroup is the PFS group, used only in CREATE_CHILD_SA. */
+export type ChildSuite = {
+  cipher: EspCipher
+  integrity: Integrity | null
+  esn: boolean
+  dhGroup: DhGroup | null
+}
+
+export type LocalCertificate = { key: KeyObject; chain: Uint8Array[] } // DER, own certificate first
+export type TrustAnchor = { name: string; der: Uint8Array }
+
+/** Everything an engine needs for one tunnel with IKE, resolved from the configuration; secrets are bytes. */
+export type PeerConfig = {
+  tunnel: string
+  local: Address | 'any'
+  remote: Endpoint | null // null: any (on-demand)
+  localId: Identity
+  remoteId: Identity | 'any'
+  localAuth: AuthMethod
+  remoteAuth: AuthMethod
+  localPsk: Uint8Array | null
+  remotePsk: Uint8Array | null
+  certificate: LocalCertificate | null
+  trust: TrustAnchor[]
+  crls: Uint8Array[]
+  allowSha1Signatures: boolean
+  ikeProposals: IkeSuite[]
+  ikeLifetime: number // seconds
+  childProposals: ChildSuite[]
+  childLifetime: { seconds: number; bytes: number; packets: number }
+  rekeyMargin: { seconds: number; fuzz: number }
+  localSelectors: TrafficSelector[]
+  remoteSelectors: TrafficSelector[]
+  replayWindow: number
+  role: 'initiator' | 'responder' | 'both'
+  dpd: { interval: number; retries: number } | null // seconds
+  natTraversal: 'auto' | 'force' | 'off'
+  natTPort: number
+}
+
+/** Ids are the engine's own, unique for the life of the process. */
+export type IkeSaId = number
+export type ChildSaId = number
+
+/** Both directions of a negotiated Child SA; the gateway hands it to the card. */
+export type ChildInstall = {
+  child: ChildSaId
+  ikeSa: IkeSaId
+  tunnel: string
+  spiIn: number
+  spiOut: number
+  protocol: 'esp'
+  cipher: EspCipher
+  integrity: Integrity | null
+  esn: boolean
+  inbound: { encryptionKey: Uint8Array; integrityKey: Uint8Array }
+  outbound: { encryptionKey: Uint8Array; integrityKey: Uint8Array }
+  localSelectors: TrafficSelector[]
+  remoteSelectors: TrafficSelector[]
+  encapsulation: Encapsulation
+  local: Address
+  remote: Endpoint
+  replayWindow: number
+  lifetime: { seconds: number; bytes: number; packets: number }
+  softSeconds: number
+  /** false while the peer may not yet receive on it: the engine returns activate later */
+  activateOutbound: boolean
+  replaces: ChildSaId | null
+}
+
+/** Names of features.md section 4; `reason` of a tunnel. */
+export type Reason =
+  | 'no-route'
+  | 'recursive-route'
+  | 'no-asp'
+  | 'not-bound'
+  | 'no-answer'
+  | 'no-proposal'
+  | 'auth-failed'
+  | 'ts-unacceptable'
+  | 'no-certificate'
+  | 'peer-dead'
+  | 'expired'
+  | 'cleared'
+  | 'shutdown'
+  | 'peer-deleted'
+
+/** One refusal or end as data: rendered once by explain.ts. */
+export type Report = {
+  tunnel: string | null
+  level: 'info' | 'warning' | 'error'
+  code: string // stable: reason or drop-counter name
+  text: string // one sentence for the operator
+  offered?: string[]
+  allowed?: string[]
+  advice?: string
+  peer?: Endpoint
+}
+
+export type Action =
+  | { kind: 'send'; datagram: IkeDatagram }
+  | { kind: 'compute'; ikeSa: IkeSaId; token: number; job: CryptoJob }
+  | { kind: 'install'; child: ChildInstall }
+  | { kind: 'activate'; child: ChildSaId }
+  | { kind: 'remove'; child: ChildSaId; reason: Reason }
+  | { kind: 'ike-up'; ikeSa: IkeSaId; tunnel: string }
+  | { kind: 'ike-down'; ikeSa: IkeSaId; tunnel: string; reason: Reason }
+  /** initiator failed before a Child SA came up: the gateway retries with backoff */
+  | { kind: 'failed'; tunnel: string; reason: Reason }
+  | { kind: 'report'; report: Report }
+  | { kind: 'drop'; reason: string; source: Endpoint | null }
+
+/** The machine as an engine sees it: no socket, no clock, no file. */
+export type EngineEnvironment = {
+  random(length: number): Uint8Array
+  /** a fresh inbound SPI >= 256 for this tunnel, unique in the gateway; released when the child is removed */
+  allocateSpi(tunnel: string): number
+  /** wall clock for certificate validity, milliseconds since 1970 */
+  wall(): number
+}
+
+/** What `show ike sa` prints; rekeyIn in seconds. */
+export type IkeSaView = {
+  id: IkeSaId
+  initiatorSpi: string
+  responderSpi: string
+  version: 1 | 2
+  role: 'initiator' | 'responder'
+  state: string
+  tunnel: string | null
+  local: Endpoint
+  remote: Endpoint
+  remoteId: string | null
+  encryption: string
+  authentication: string
+  prf: string
+  dhGroup: number
+  rekeyIn: number | null
+  nat: { local: boolean; remote: boolean }
+  children: ChildSaId[]
+}
+
+export interface Engine {
+  /** adds or replaces the configuration of one tunnel; existing SAs are untouched */
+  setPeer(peer: PeerConfig): void
+  removePeer(tunnel: string, now: number): Action[]
+  /** starts negotiating: IKE SA and first Child, or a further Child on an existing IKE SA */
+  initiate(tunnel: string, local: Address, now: number): Action[]
+  receive(datagram: IkeDatagram, now: number): Action[]
+  computed(ikeSa: IkeSaId, token: number, result: CryptoResult, now: number): Action[]
+  tick(now: number): Action[]
+  /** earliest monotonic ms at which tick wants to run; Infinity when idle */
+  deadline(): number
+  /** inbound protected traffic was seen on a child: liveness needs no probe (RFC 7296 §2.4) */
+  activity(child: ChildSaId, now: number): void
+  /** soft limit or operator: rekey this Child SA */
+  rekeyChild(child: ChildSaId, now: number): Action[]
+  rekeyIke(ikeSa: IkeSaId, now: number): Action[]
+  /** sends Deletes and drops all SAs of the tunnel */
+  clear(tunnel: string, reason: Reason, now: number): Action[]
+  ikeSas(now: number): IkeSaView[]
+  /** sends Deletes for everything, wipes keys */
+  shutdown(now: number): Action[]
+}
