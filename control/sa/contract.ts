@@ -69,7 +69,10 @@ export type PeerConfig = {
 export type IkeSaId = number
 export type ChildSaId = number
 
-/** Both directions of a negotiated Child SA; the gateway hands it to the card. */
+/**
+ * Both directions of a negotiated Child SA; the gateway hands it to the card and then wipes the four keys: the
+ * engine keeps no reference to them.
+ */
 export type ChildInstall = {
   child: ChildSaId
   ikeSa: IkeSaId
@@ -132,6 +135,10 @@ export type Action =
   | { kind: 'remove'; child: ChildSaId; reason: Reason }
   | { kind: 'ike-up'; ikeSa: IkeSaId; tunnel: string }
   | { kind: 'ike-down'; ikeSa: IkeSaId; tunnel: string; reason: Reason }
+  /** RFC 7296 §1.3.2: `to` takes over `from` and its Child SAs; there is no ike-down and no ike-up for this pair */
+  | { kind: 'ike-rekeyed'; from: IkeSaId; to: IkeSaId; tunnel: string }
+  /** authentic IKE traffic came from a new endpoint behind a NAT (RFC 7296 §2.23): send the tunnel's packets there */
+  | { kind: 'moved'; ikeSa: IkeSaId; tunnel: string; remote: Endpoint }
   /** initiator failed before a Child SA came up: the gateway retries with backoff */
   | { kind: 'failed'; tunnel: string; reason: Reason }
   | { kind: 'report'; report: Report }
@@ -178,8 +185,11 @@ export interface Engine {
   tick(now: number): Action[]
   /** earliest monotonic ms at which tick wants to run; Infinity when idle */
   deadline(): number
-  /** inbound protected traffic was seen on a child: liveness needs no probe (RFC 7296 §2.4) */
-  activity(child: ChildSaId, now: number): void
+  /**
+   * Inbound protected traffic was seen on a child: liveness needs no probe (RFC 7296 §2.4), and a rekeyed
+   * Child SA whose peer uses it is switched to (§2.8): execute the actions.
+   */
+  activity(child: ChildSaId, now: number): Action[]
   /** soft limit or operator: rekey this Child SA */
   rekeyChild(child: ChildSaId, now: number): Action[]
   rekeyIke(ikeSa: IkeSaId, now: number): Action[]
