@@ -1,0 +1,234 @@
+// What passes the lab's middle wire, counted by kind. Everything that is not known to be IKE, ESP or
+// link housekeeping is clear: a verdict of "nothing leaked" must not rest on a list of bad packets.
+//
+// Counters: ike, esp, keepalive (RFC 3948 §2.3), arp, neighbour (ICMPv6 ND and MLD of the link itself),
+// clear (all the rest), protectedAddresses (an outer source or destination inside a protected network),
+// plaintext (a frame of any kind that holds the marker of the lab's own pings). One frame is leaked when it is
+// in one of the last three.
+
+import ipaddr from 'ipaddr.js'
+
+const ETHERNET = 14
+const TYPE_IPV4 = 0x0800
+const TYPE_IPV6 = 0x86dd
+const TYPE_ARP = 0x0806
+const UDP = 17
+const ESP = 50
+const ICMP6 = 58
+const FRAGMENT_HEADER = 44
+const IKE_PORT = 500
+const NAT_T_PORT = 4500
+const IKE_HEADER = 28
+const FRAGMENTS_KEPT = 256
+
+export type WireKind = 'ike' | 'esp' | 'keepalive' | 'arp' | 'neighbour' | 'clear'
+
+/** The IKE header as it stands on the wire (RFC 7296 §3.1). */
+export type IkeSeen = {
+  from: string
+  to: string
+  exchange: string
+  messageId: number
+  response: boolean
+  fromInitiator: boolean
+  bytes: number
+}
+
+export type Seen = { kind: WireKind; source: string | null; destination: string | null; ike: IkeSeen | null }
+
+export type WireCounts = Record<WireKind | 'protectedAddresses' | 'plaintext' | 'leaked', number>
+
+const EXCHANGES: Record<number, string> = {
+  34: 'IKE_SA_INIT',
+  35: 'IKE_AUTH',
+  36: 'CREATE_CHILD_SA',
+  37: 'INFORMATIONAL',
+}
+
+type Packet = {
+  source: string
+  destination: string
+  protocol: number
+  id: string
+  offset: number
+  more: boolean
+  payload: Uint8Array
+}
+
+/** Remembers only what first fragments told of the later ones. */
+export class WireCounter {
+  readonly counts: WireCounts
+  readonly #protected: [ipaddr.IPv4 | ipaddr.IPv6, number][]
+  readonly #marker: Uint8Array
+  readonly #fragments = new Map<string, WireKind>()
+
+  constructor(protectedPrefixes: string[], marker: Uint8Array) {
+    this.#protected = protectedPrefixes.map((prefix) => ipaddr.parseCIDR(prefix))
+    this.#marker = marker
+    this.counts = noCounts()
+  }
+
+  /** Forgets all counts, for a new start of the measurement. */
+  reset(): void {
+    Object.assign(this.counts, noCounts())
+  }
+
+  /** Counts one Ethernet frame and says what it was. */
+  count(frame: Uint8Array): Seen {
+    const seen = this.#judge(frame)
+    const inside = this.#isProtected(seen.source) || this.#isProtected(seen.destination)
+    const readable = Buffer.from(frame.buffer, frame.byteOffset, frame.length).includes(this.#marker)
+    this.counts[seen.kind]++
+    if (inside) this.counts.protectedAddresses++
+    if (readable) this.counts.plaintext++
+    if (inside || readable || seen.kind === 'clear') this.counts.leaked++
+    return seen
+  }
+
+  #judge(frame: Uint8Array): Seen {
+    if (frame.length < ETHERNET) return seenOf('clear', null, null)
+    const type = (frame[12]! << 8) | frame[13]!
+    if (type === TYPE_ARP) return seenOf('arp', null, null)
+    const packet = type === TYPE_IPV4 ? readIpv4(frame) : type === TYPE_IPV6 ? readIpv6(frame) : null
+    if (packet === null) return seenOf('clear', null, null)
+    const kind = packet.offset > 0 ? this.#laterFragment(packet) : kindOf(packet)
+    if (packet.more && packet.offset === 0) this.#remember(packet, kind)
+    const ike = kind === 'ike' && packet.offset === 0 ? readIke(packet) : null
+    return seenOf(kind, packet, ike)
+  }
+
+  #laterFragment(packet: Packet): WireKind {
+    if (packet.protocol === ESP) return 'esp'
+    return this.#fragments.get(fragmentKey(packet)) ?? 'clear'
+  }
+
+  #remember(packet: Packet, kind: WireKind): void {
+    if (this.#fragments.size >= FRAGMENTS_KEPT) this.#fragments.clear()
+    this.#fragments.set(fragmentKey(packet), kind)
+  }
+
+  #isProtected(address: string | null): boolean {
+    if (address === null) return false
+    const parsed = ipaddr.parse(address)
+    return this.#protected.some(([network, length]) => matches(parsed, network, length))
+  }
+}
+
+function matches(
+  address: ipaddr.IPv4 | ipaddr.IPv6,
+  network: ipaddr.IPv4 | ipaddr.IPv6,
+  length: number,
+): boolean {
+  return address.kind() === network.kind() && address.match(network, length)
+}
+
+const noCounts = (): WireCounts => ({
+  ike: 0,
+  esp: 0,
+  keepalive: 0,
+  arp: 0,
+  neighbour: 0,
+  clear: 0,
+  protectedAddresses: 0,
+  plaintext: 0,
+  leaked: 0,
+})
+
+function seenOf(kind: WireKind, packet: Packet | null, ike: IkeSeen | null): Seen {
+  return { kind, source: packet?.source ?? null, destination: packet?.destination ?? null, ike }
+}
+
+const fragmentKey = (packet: Packet) => `${packet.source} ${packet.destination} ${packet.id}`
+
+/** null: too short to be what its type says. */
+function readIpv4(frame: Uint8Array): Packet | null {
+  const at = ETHERNET
+  const header = (frame[at]! & 15) * 4
+  if (frame.length < at + 20 || header < 20 || frame.length < at + header) return null
+  const fragment = (frame[at + 6]! << 8) | frame[at + 7]!
+  return {
+    source: frame.subarray(at + 12, at + 16).join('.'),
+    destination: frame.subarray(at + 16, at + 20).join('.'),
+    protocol: frame[at + 9]!,
+    id: `${frame[at + 4]}.${frame[at + 5]}`,
+    offset: fragment & 0x1fff,
+    more: (fragment & 0x2000) !== 0,
+    payload: frame.subarray(at + header),
+  }
+}
+
+/** The fixed header and, directly behind it, a fragment header; anything else stays the protocol it is. */
+function readIpv6(frame: Uint8Array): Packet | null {
+  const at = ETHERNET
+  if (frame.length < at + 40) return null
+  const whole = {
+    source: ipv6Text(frame.subarray(at + 8, at + 24)),
+    destination: ipv6Text(frame.subarray(at + 24, at + 40)),
+    protocol: frame[at + 6]!,
+    id: '',
+    offset: 0,
+    more: false,
+    payload: frame.subarray(at + 40),
+  }
+  if (whole.protocol !== FRAGMENT_HEADER || frame.length < at + 48) return whole
+  const field = (frame[at + 42]! << 8) | frame[at + 43]!
+  return {
+    ...whole,
+    protocol: frame[at + 40]!,
+    id: frame.subarray(at + 44, at + 48).join('.'),
+    offset: field >> 3,
+    more: (field & 1) !== 0,
+    payload: frame.subarray(at + 48),
+  }
+}
+
+const ipv6Text = (bytes: Uint8Array) => new ipaddr.IPv6([...bytes]).toRFC5952String()
+
+function kindOf(packet: Packet): WireKind {
+  if (packet.protocol === ESP) return 'esp'
+  if (packet.protocol === ICMP6) return isNeighbour(packet.payload) ? 'neighbour' : 'clear'
+  return packet.protocol === UDP && packet.payload.length > 8 ? kindOfUdp(packet.payload) : 'clear'
+}
+
+/** ND 133-137 (RFC 4861), MLD 130-132 and 143 (RFC 3810): never forwarded, they carry no user data. */
+function isNeighbour(icmp: Uint8Array): boolean {
+  const type = icmp[0]!
+  return (type >= 130 && type <= 137) || type === 143
+}
+
+/** RFC 3948 §2: on port 4500 four zero bytes are IKE, one byte 0xff is a keepalive, the rest is ESP. */
+function kindOfUdp(udp: Uint8Array): WireKind {
+  const ports = [(udp[0]! << 8) | udp[1]!, (udp[2]! << 8) | udp[3]!]
+  if (ports.includes(IKE_PORT)) return isIke(udp, 8) ? 'ike' : 'clear'
+  if (!ports.includes(NAT_T_PORT)) return 'clear'
+  const length = (udp[4]! << 8) | udp[5]!
+  if (length === 9) return udp[8] === 0xff ? 'keepalive' : 'clear'
+  if (udp.length < 12) return 'clear'
+  const marker = udp[8]! | udp[9]! | udp[10]! | udp[11]!
+  if (marker !== 0) return 'esp'
+  return isIke(udp, 12) ? 'ike' : 'clear'
+}
+
+/** Room for the header, and a major version that exists (RFC 7296 §3.1). */
+function isIke(udp: Uint8Array, at: number): boolean {
+  const major = (udp[at + 17] ?? 0) >> 4
+  return udp.length >= at + IKE_HEADER && (major === 1 || major === 2)
+}
+
+function readIke(packet: Packet): IkeSeen | null {
+  const udp = packet.payload
+  const marked = ((udp[2]! << 8) | udp[3]!) !== IKE_PORT && ((udp[0]! << 8) | udp[1]!) !== IKE_PORT
+  const at = marked ? 12 : 8
+  const view = new DataView(udp.buffer, udp.byteOffset + at, IKE_HEADER)
+  const exchange = view.getUint8(18)
+  const flags = view.getUint8(19)
+  return {
+    from: packet.source,
+    to: packet.destination,
+    exchange: EXCHANGES[exchange] ?? `exchange ${exchange}`,
+    messageId: view.getUint32(20),
+    response: (flags & 0x20) !== 0,
+    fromInitiator: (flags & 0x08) !== 0,
+    bytes: view.getUint32(24),
+  }
+}
