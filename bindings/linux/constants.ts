@@ -4,10 +4,11 @@
 export const EINTR = 4
 export const EIO = 5
 export const EAGAIN = 11
-export const ENODEV = 19
 export const EEXIST = 17
+export const ENODEV = 19
 export const EINVAL = 22
 export const EMSGSIZE = 90
+export const EAFNOSUPPORT = 97
 export const ENOBUFS = 105
 
 export const O_RDWR = 2
@@ -19,11 +20,15 @@ export const AF_INET6 = 10
 export const AF_NETLINK = 16
 export const SOCK_DGRAM = 2
 export const SOCK_RAW = 3
+export const SOCK_NONBLOCK = 0o4000
+export const SOCK_CLOEXEC = 0o2000000
 export const IPPROTO_UDP = 17
 export const IPPROTO_ESP = 50
 
 export const SOL_SOCKET = 1
 export const SO_ATTACH_FILTER = 26
+export const SO_SNDBUF = 7
+export const SO_RCVBUF = 8
 export const SO_SNDBUFFORCE = 32
 export const SO_RCVBUFFORCE = 33
 export const SO_REUSEPORT = 15
@@ -35,7 +40,7 @@ export const IP_PKTINFO = 8
 export const IP_MTU_DISCOVER = 10
 export const IP_RECVTOS = 13
 export const IP_PMTUDISC_DONT = 0
-export const IP_PMTUDISC_PROBE = 3
+export const IP_PMTUDISC_DO = 2
 
 export const SOL_IPV6 = 41
 export const IPV6_MTU_DISCOVER = 23

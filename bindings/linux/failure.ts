@@ -7,6 +7,7 @@ const HINTS: Record<string, string> = {
   EACCES: 'run as root or with CAP_NET_ADMIN, CAP_NET_RAW and CAP_NET_BIND_SERVICE',
   EADDRINUSE: 'another process has it: stop the other IKE daemon or choose other ports (ike port)',
   EBUSY: 'another process holds the device: stop it or choose another name',
+  ENODEV: 'there is no such device',
   EMFILE: 'raise the limit of open files (ulimit -n)',
 }
 

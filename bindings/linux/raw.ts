@@ -1,0 +1,75 @@
+// Raw sockets for native ESP (IP protocol 50).
+//
+// What arrives on an IPv4 raw socket begins with the IPv4 header; IPv6 raw sockets deliver the payload
+// alone. Sending never includes the IP header. The kernel copies each packet to every raw socket, so
+// each ASP's receiving socket filters its share by SPI, and the DF-set socket only sends.
+
+import { attachFilter, DROP_ALL, rawShareProgram } from './bpf.ts'
+import * as C from './constants.ts'
+import { must } from './failure.ts'
+import { enlargeBuffers, receiveControlMessages, setDontFragment } from './options.ts'
+import { close, socket } from './syscalls.ts'
+import { hasFamily } from './udp.ts'
+
+/** The sockets of one address family; the arrays are indexed by ASP number - 1. */
+export type RawFamily = { family: 4 | 6; asps: number[]; aspsDontFragment: number[] }
+
+/** Opens both families; throws SystemError, and nothing stays open then. */
+export function openRaw(protocol: number, asps: number): RawFamily[] {
+  const opened: number[] = []
+  try {
+    return ([4, 6] as const).flatMap((family) => {
+      if (family === 6 && !hasFamily(C.AF_INET6)) return []
+      const each = (make: (index: number) => number) => Array.from({ length: asps }, (_, i) => make(i))
+      return [
+        {
+          family,
+          asps: each((index) => openReceiver(family, protocol, asps, index, opened)),
+          aspsDontFragment: each(() => openSender(family, protocol, opened)),
+        },
+      ]
+    })
+  } catch (error) {
+    for (const fd of opened) close(fd)
+    throw error
+  }
+}
+
+function openReceiver(
+  family: 4 | 6,
+  protocol: number,
+  asps: number,
+  index: number,
+  opened: number[],
+): number {
+  const what = `raw socket, protocol ${protocol}`
+  const fd = openSocket(family, protocol, opened)
+  attachFilter(fd, rawShareProgram(family, asps, index))
+  enlargeBuffers(fd)
+  receiveControlMessages(fd, family, what)
+  setDontFragment(fd, family, false, what)
+  return fd
+}
+
+function openSender(family: 4 | 6, protocol: number, opened: number[]): number {
+  const fd = openSocket(family, protocol, opened)
+  attachFilter(fd, DROP_ALL)
+  enlargeBuffers(fd)
+  setDontFragment(fd, family, true, `raw socket, protocol ${protocol}`)
+  return fd
+}
+
+function openSocket(family: 4 | 6, protocol: number, opened: number[]): number {
+  const domain = family === 4 ? C.AF_INET : C.AF_INET6
+  const fd = must(
+    socket(domain, C.SOCK_RAW | C.SOCK_NONBLOCK | C.SOCK_CLOEXEC, protocol),
+    `cannot open an IPv${family} raw socket for protocol ${protocol}`,
+  )
+  opened.push(fd)
+  return fd
+}
+
+export function closeRaw(families: RawFamily[]): void {
+  for (const { asps, aspsDontFragment } of families)
+    for (const fd of [...asps, ...aspsDontFragment]) close(fd)
+}
