@@ -149,6 +149,8 @@ export type EngineEnvironment = {
   random(length: number): Uint8Array
   /** a fresh inbound SPI >= 256 for this tunnel, unique in the gateway; released when the child is removed */
   allocateSpi(tunnel: string): number
+  /** an allocated SPI whose Child SA never came up: no install and no remove will name it */
+  releaseSpi?(spi: number): void
   /** wall clock for certificate validity, milliseconds since 1970 */
   wall(): number
 }
