@@ -132,7 +132,8 @@ export type Action =
   | { kind: 'compute'; ikeSa: IkeSaId; token: number; job: CryptoJob }
   | { kind: 'install'; child: ChildInstall }
   | { kind: 'activate'; child: ChildSaId }
-  | { kind: 'remove'; child: ChildSaId; reason: Reason }
+  /** 'replaced': its successor carries the traffic, the tunnel stays up */
+  | { kind: 'remove'; child: ChildSaId; reason: Reason | 'replaced' }
   | { kind: 'ike-up'; ikeSa: IkeSaId; tunnel: string }
   | { kind: 'ike-down'; ikeSa: IkeSaId; tunnel: string; reason: Reason }
   /** RFC 7296 §1.3.2: `to` takes over `from` and its Child SAs; there is no ike-down and no ike-up for this pair */
@@ -194,6 +195,8 @@ export interface Engine {
   activity(child: ChildSaId, now: number): Action[]
   /** soft limit or operator: rekey this Child SA */
   rekeyChild(child: ChildSaId, now: number): Action[]
+  /** hard limit of the card (bytes, packets, sequence numbers): Delete and remove, reason expired */
+  expireChild(child: ChildSaId, now: number): Action[]
   rekeyIke(ikeSa: IkeSaId, now: number): Action[]
   /** hard limit: the card has stopped this Child SA; sends the Delete, returns remove with reason expired */
   expireChild(child: ChildSaId, now: number): Action[]
