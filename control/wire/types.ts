@@ -33,7 +33,9 @@ export const ProtocolId = { NONE: 0, IKE: 1, AH: 2, ESP: 3 } as const
 /** Transform types, RFC 7296 §3.3.2. */
 export const TransformType = { ENCR: 1, PRF: 2, INTEG: 3, DH: 4, ESN: 5 } as const
 
-export type Transform = { type: number; id: number; keyLength?: number } // keyLength in bits (attribute 14)
+/** Any attribute but a well-formed Key Length: its presence makes the transform unacceptable (RFC 7296 §3.3.6). */
+export type Attribute = { type: number; value: number | Uint8Array }
+export type Transform = { type: number; id: number; keyLength?: number; attributes?: Attribute[] } // keyLength in bits (attribute 14)
 export type Proposal = { number: number; protocol: number; spi: Uint8Array; transforms: Transform[] }
 
 export type Payload =
@@ -48,6 +50,7 @@ export type Payload =
   | { kind: 'DELETE'; protocol: number; spis: Uint8Array[] }
   | { kind: 'VENDOR'; data: Uint8Array }
   | { kind: 'TSi' | 'TSr'; selectors: TrafficSelector[] }
+  | { kind: 'CP' | 'EAP'; data: Uint8Array } // known by RFC 7296, not built: the body as received
   | { kind: 'UNKNOWN'; type: number; critical: boolean; data: Uint8Array }
 
 export type Header = {
@@ -63,9 +66,27 @@ export type Header = {
   length: number
 }
 
-/** Why bytes are no message: a value, never an exception. `reason` is the name of a drop counter. */
-export type Malformed = { ok: false; reason: string; detail?: string }
+/**
+ * Why bytes are no message: a value, never an exception. `reason` is the name of a drop counter (sentences: reasons.ts).
+ * `notify` is what RFC 7296 wants answered, but only where the message was authentic (§2.21).
+ */
+export type Malformed = {
+  ok: false
+  reason: string
+  detail?: string
+  notify?: { type: number; data: Uint8Array }
+}
 export type Decoded<T> = { ok: true; value: T } | Malformed
 
 /** A message whose payloads are in clear (IKE_SA_INIT, or the inside of an SK payload). */
 export type Message = { header: Header; payloads: Payload[] }
+
+/** The encrypted part of a message (§3.14): body = IV | ciphertext | ICV, starting `offset` bytes into the datagram. */
+export type SkPart = { nextPayload: number; body: Uint8Array; offset: number }
+/** A message with an SK payload, before it is opened; `payloads` are those in front of SK (normally none). */
+export type ProtectedMessage = { header: Header; payloads: Payload[]; sk: SkPart }
+/** What a sender chooses of a header; version 2.0, next payload and length are the codec's. */
+export type HeaderFields = Pick<
+  Header,
+  'initiatorSpi' | 'responderSpi' | 'exchange' | 'initiator' | 'response' | 'messageId'
+>

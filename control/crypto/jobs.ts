@@ -1,0 +1,165 @@
+// Public-key work as jobs: DH key pairs and secrets, signatures. Rooms return a job and continue on its result.
+//
+// runCryptoJob computes in place: tests, and gateways whose wires live in one process. startCryptoJob puts the
+// long parts on libuv's pool. Both give the same results and never throw for what a peer sent.
+
+import {
+  constants,
+  createPrivateKey,
+  createPublicKey,
+  diffieHellman,
+  generateKeyPair,
+  generateKeyPairSync,
+  type KeyObject,
+  sign,
+  verify,
+} from 'node:crypto'
+import type { CryptoJob, CryptoResult, DhGroup, SignatureAlgorithm } from '../ports.ts'
+import { pkcs8ToPrivate, privateToPkcs8, publicToSpki, secretLength, spkiToPublic } from './dh.ts'
+import { groups } from './groups.ts'
+import { rsaKeyFault } from './rsa-key.ts'
+import { wipe } from './suite.ts'
+
+type Job<Kind extends CryptoJob['kind']> = Extract<CryptoJob, { kind: Kind }>
+
+const failed = (reason: string): CryptoResult => ({ kind: 'failed', reason })
+const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
+
+/** The type definitions of Node 24 leave out 'dh' with a named group, which Node has had since 12. */
+type PairOptions = { namedCurve?: string; group?: string }
+type PairCallback = (error: Error | null, publicKey: KeyObject, privateKey: KeyObject) => void
+const makePair = generateKeyPair as unknown as (
+  type: string,
+  options: PairOptions,
+  done: PairCallback,
+) => void
+const makePairSync = generateKeyPairSync as unknown as (
+  type: string,
+  options: PairOptions,
+) => { publicKey: KeyObject; privateKey: KeyObject }
+
+function pairArguments(group: DhGroup): [type: string, options: PairOptions] {
+  const shape = groups[group]
+  if (shape.kind === 'x25519') return ['x25519', {}]
+  return shape.kind === 'ecp' ? ['ec', { namedCurve: shape.name }] : ['dh', { group: shape.name }]
+}
+
+function pairResult(group: DhGroup, publicKey: KeyObject, privateKey: KeyObject): CryptoResult {
+  const pkcs8 = privateKey.export({ type: 'pkcs8', format: 'der' })
+  const privateValue = pkcs8ToPrivate(group, pkcs8)
+  wipe(pkcs8)
+  const spki = publicKey.export({ type: 'spki', format: 'der' })
+  return { kind: 'dh-generate', publicValue: spkiToPublic(group, spki), privateValue }
+}
+
+function generate(group: DhGroup): CryptoResult {
+  const pair = makePairSync(...pairArguments(group))
+  return pairResult(group, pair.publicKey, pair.privateKey)
+}
+
+function generateOnPool(group: DhGroup): Promise<CryptoResult> {
+  return new Promise((resolve, reject) => {
+    makePair(...pairArguments(group), (error, publicKey, privateKey) =>
+      error ? reject(error) : resolve(pairResult(group, publicKey, privateKey)),
+    )
+  })
+}
+
+function deriveKeys(job: Job<'dh-derive'>): { privateKey: KeyObject; publicKey: KeyObject } {
+  const pkcs8 = privateToPkcs8(job.group, job.privateValue)
+  const spki = publicToSpki(job.group, job.peerPublic)
+  const privateKey = createPrivateKey({ key: Buffer.from(pkcs8.buffer), format: 'der', type: 'pkcs8' })
+  wipe(pkcs8)
+  const publicKey = createPublicKey({ key: Buffer.from(spki), format: 'der', type: 'spki' })
+  return { privateKey, publicKey }
+}
+
+/** Secrets come padded; an all-zero one is refused (RFC 7748 §6.1), as OpenSSL does for X25519 itself. */
+function secretResult(job: Job<'dh-derive'>, raw: Buffer): CryptoResult {
+  const secret = new Uint8Array(secretLength(job.group))
+  secret.set(raw, secret.length - raw.length)
+  wipe(raw)
+  const isZero = secret.every((byte) => byte === 0)
+  return isZero ? failed('shared secret is zero') : { kind: 'dh-derive', secret }
+}
+
+/** Key options of node:crypto for a signature algorithm: PSS with a salt as long as the hash (RFC 8017 §9.1). */
+function keyOptions(key: KeyObject, algorithm: SignatureAlgorithm) {
+  if (algorithm.key === 'rsa-pkcs1') return { key, padding: constants.RSA_PKCS1_PADDING }
+  if (algorithm.key === 'rsa-pss') {
+    return { key, padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: constants.RSA_PSS_SALTLEN_DIGEST }
+  }
+  return { key }
+}
+
+const hashOf = (algorithm: SignatureAlgorithm): string | null =>
+  algorithm.hash === 'identity' ? null : algorithm.hash
+
+const keyTypes = { 'rsa-pkcs1': 'rsa', 'rsa-pss': 'rsa', ecdsa: 'ec', ed25519: 'ed25519' } as const
+
+/** The verification key, or why it cannot be used: its type must be the algorithm's, RSA keys sane (security C7). */
+function verifyKey(job: Job<'verify'>): KeyObject | string {
+  const fault = rsaKeyFault(job.spki)
+  if (fault) return fault
+  const key = createPublicKey({ key: Buffer.from(job.spki), format: 'der', type: 'spki' })
+  const isRight = key.asymmetricKeyType === keyTypes[job.algorithm.key]
+  return isRight ? key : `${key.asymmetricKeyType} key for a ${job.algorithm.key} signature`
+}
+
+function runVerify(job: Job<'verify'>): CryptoResult {
+  const key = verifyKey(job)
+  if (typeof key === 'string') return failed(key)
+  const valid = verify(hashOf(job.algorithm), job.data, keyOptions(key, job.algorithm), job.signature)
+  return { kind: 'verify', valid }
+}
+
+function runSign(job: Job<'sign'>): CryptoResult {
+  const signature = sign(hashOf(job.algorithm), job.data, keyOptions(job.key, job.algorithm))
+  return { kind: 'sign', signature: new Uint8Array(signature) }
+}
+
+/** Synchronous reference over node:crypto. Failures of any kind are the `failed` result. */
+export function runCryptoJob(job: CryptoJob): CryptoResult {
+  try {
+    switch (job.kind) {
+      case 'dh-generate':
+        return generate(job.group)
+      case 'dh-derive':
+        return secretResult(job, diffieHellman(deriveKeys(job)))
+      case 'sign':
+        return runSign(job)
+      case 'verify':
+        return runVerify(job)
+    }
+  } catch (error) {
+    return failed(reasonOf(error)) // OpenSSL says no in exceptions: a point of small order, a broken key
+  }
+}
+
+function deriveOnPool(job: Job<'dh-derive'>): Promise<CryptoResult> {
+  return new Promise((resolve, reject) => {
+    diffieHellman(deriveKeys(job), (error, secret) =>
+      error ? reject(error) : resolve(secretResult(job, secret)),
+    )
+  })
+}
+
+function signOnPool(job: Job<'sign'>): Promise<CryptoResult> {
+  return new Promise((resolve, reject) => {
+    sign(hashOf(job.algorithm), job.data, keyOptions(job.key, job.algorithm), (error, signature) =>
+      error ? reject(error) : resolve({ kind: 'sign', signature: new Uint8Array(signature) }),
+    )
+  })
+}
+
+/** As runCryptoJob with key generation, derivation and signing on libuv's pool; verification takes 0.04 ms and stays. */
+export async function startCryptoJob(job: CryptoJob): Promise<CryptoResult> {
+  try {
+    if (job.kind === 'dh-generate') return await generateOnPool(job.group)
+    if (job.kind === 'dh-derive') return await deriveOnPool(job)
+    if (job.kind === 'sign') return await signOnPool(job)
+    return runVerify(job)
+  } catch (error) {
+    return failed(reasonOf(error))
+  }
+}

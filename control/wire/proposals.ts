@@ -1,0 +1,264 @@
+// Negotiation of suites, RFC 7296 §2.7 and §3.3: what we offer, what we choose, and why not.
+//
+// One suite of the configuration is one proposal on the wire. The responder chooses by its own order of
+// preference; every refusal names, for each proposal of the peer, the transforms that kept it out.
+
+import type { ChildSuite, IkeSuite } from '../sa/contract.ts'
+import { equalBytes } from './bytes.ts'
+import {
+  cipherTransform,
+  describeTransform,
+  dhTransform,
+  esnTransform,
+  type HashName,
+  integrityTransform,
+  isAead,
+  prfTransform,
+  transformFault,
+  transformTypeName,
+} from './transforms.ts'
+import type { Proposal, Transform } from './types.ts'
+import { ProtocolId, TransformType } from './types.ts'
+
+/** Why one proposal of the peer was not chosen: its text, and the nearest suite's transforms that it lacks. */
+export type ProposalRefusal = { number: number; offered: string; mismatch: string[] }
+export type Choice<Suite> =
+  | { ok: true; suite: Suite; proposal: Proposal }
+  | { ok: false; refusal: ProposalRefusal[] }
+
+/** Which transforms a suite puts on the wire, one of each type. */
+type Wanted = Transform[]
+
+function authenticationOf(suite: { integrity: string | null }): Wanted {
+  return suite.integrity === null || suite.integrity === 'none'
+    ? []
+    : [integrityTransform(suite.integrity as HashName)]
+}
+
+function ikeTransforms(suite: IkeSuite): Wanted {
+  const integrity = isAead(suite.encryption) ? [] : authenticationOf(suite)
+  return [
+    cipherTransform(suite.encryption),
+    prfTransform(suite.prf as HashName),
+    ...integrity,
+    dhTransform(suite.dhGroup),
+  ]
+}
+
+function childTransforms(suite: ChildSuite, withDh: boolean): Wanted {
+  const integrity = isAead(suite.cipher) ? [] : authenticationOf(suite)
+  const dh = withDh && suite.dhGroup !== null ? [dhTransform(suite.dhGroup)] : []
+  return [cipherTransform(suite.cipher), ...integrity, ...dh, esnTransform(suite.esn)]
+}
+
+function encodeSuites(lists: Wanted[], protocol: number, spi: Uint8Array): Proposal[] {
+  return lists.map((transforms, index) => ({ number: index + 1, protocol, spi, transforms }))
+}
+
+/** SA payload of an IKE SA. spi: empty in IKE_SA_INIT, our 8-byte new SPI when rekeying (§3.3.1). */
+export function encodeIkeProposals(suites: IkeSuite[], spi: Uint8Array): Proposal[] {
+  return encodeSuites(suites.map(ikeTransforms), ProtocolId.IKE, spi)
+}
+
+/** SA payload of a Child SA (ESP). spi: our 4-byte inbound SPI. withDh: CREATE_CHILD_SA; false in IKE_AUTH (§1.2). */
+export function encodeChildProposals(suites: ChildSuite[], spi: Uint8Array, withDh: boolean): Proposal[] {
+  return encodeSuites(
+    suites.map((suite) => childTransforms(suite, withDh)),
+    ProtocolId.ESP,
+    spi,
+  )
+}
+
+/** 4-byte SPI of a Child SA, network order. */
+export function spiBytes(spi: number): Uint8Array {
+  return Uint8Array.of(spi >>> 24, spi >>> 16, spi >>> 8, spi)
+}
+
+const knownTypes = new Set<number>(Object.values(TransformType))
+const sameTransform = (a: Transform, b: Transform): boolean =>
+  a.type === b.type && a.id === b.id && a.keyLength === b.keyLength
+
+/** NONE (0) of INTEG and DH says that the type may be left out (§3.3.2). */
+const isNone = (transform: Transform): boolean =>
+  transform.id === 0 && (transform.type === TransformType.INTEG || transform.type === TransformType.DH)
+
+/** Transforms of a proposal by type; IKE_AUTH ignores DH, which has no place there (§1.2). */
+function byType(proposal: Proposal, ignored: Set<number>): Map<number, Transform[]> {
+  const types = new Map<number, Transform[]>()
+  for (const transform of proposal.transforms) {
+    if (ignored.has(transform.type)) continue
+    types.set(transform.type, [...(types.get(transform.type) ?? []), transform])
+  }
+  return types
+}
+
+/** What keeps `wanted` from being chosen out of one proposal; empty when it fits (§3.3.6: one of each offered type). */
+function mismatches(offered: Map<number, Transform[]>, wanted: Wanted): string[] {
+  const faults: string[] = []
+  for (const want of wanted) {
+    const usable = (offered.get(want.type) ?? []).filter((each) => transformFault(each) === null)
+    if (!usable.some((each) => sameTransform(each, want))) {
+      faults.push(`${transformTypeName(want.type)} ${describeTransform(want)}`)
+    }
+  }
+  for (const [type, transforms] of offered) {
+    if (!knownTypes.has(type)) faults.push(`${transformTypeName(type)} not understood`)
+    else if (!wanted.some((want) => want.type === type) && !transforms.some(isNone)) {
+      faults.push(`${transformTypeName(type)} offered, none allowed`)
+    }
+  }
+  return faults
+}
+
+/** First line of a refusal when protocol or SPI size already rule the proposal out. */
+function formFault(proposal: Proposal, protocol: number, spiLength: number): string | null {
+  if (proposal.protocol !== protocol) return `protocol ${proposal.protocol}`
+  if (proposal.spi.length !== spiLength) return `SPI of ${proposal.spi.length} bytes`
+  if (spiLength === 4 && proposal.spi.subarray(0, 3).every((byte) => byte === 0)) return 'SPI below 256'
+  return null
+}
+
+type Rules<Suite> = {
+  protocol: number
+  spiLength: number
+  ignored: Set<number>
+  wanted: (suite: Suite) => Wanted
+}
+
+function refusalOf<Suite>(proposal: Proposal, allowed: Suite[], rules: Rules<Suite>): ProposalRefusal {
+  const offered = describeProposal(proposal)
+  const form = formFault(proposal, rules.protocol, rules.spiLength)
+  if (form) return { number: proposal.number, offered, mismatch: [form] }
+  const types = byType(proposal, rules.ignored)
+  const lists = allowed.map((suite) => mismatches(types, rules.wanted(suite)))
+  const mismatch = lists.reduce(
+    (best, list) => (list.length < best.length ? list : best),
+    lists[0] ?? ['nothing allowed'],
+  )
+  return { number: proposal.number, offered, mismatch }
+}
+
+function choose<Suite>(offered: Proposal[], allowed: Suite[], rules: Rules<Suite>): Choice<Suite> {
+  const fitting = offered.filter((each) => formFault(each, rules.protocol, rules.spiLength) === null)
+  const tables = fitting.map((proposal) => ({ proposal, types: byType(proposal, rules.ignored) }))
+  for (const suite of allowed) {
+    const wanted = rules.wanted(suite)
+    const hit = tables.find((each) => mismatches(each.types, wanted).length === 0)
+    if (hit) return { ok: true, suite, proposal: { ...hit.proposal, transforms: wanted } }
+  }
+  return { ok: false, refusal: offered.slice(0, 16).map((each) => refusalOf(each, allowed, rules)) }
+}
+
+const noTypes = new Set<number>()
+const dhType = new Set<number>([TransformType.DH])
+
+function ikeRules(spiLength: 0 | 8): Rules<IkeSuite> {
+  return { protocol: ProtocolId.IKE, spiLength, ignored: noTypes, wanted: ikeTransforms }
+}
+
+function childRules(withDh: boolean): Rules<ChildSuite> {
+  return {
+    protocol: ProtocolId.ESP,
+    spiLength: 4,
+    ignored: withDh ? noTypes : dhType,
+    wanted: (suite) => childTransforms(suite, withDh),
+  }
+}
+
+/**
+ * Responder: the first suite of `allowed` (our order of preference) that some offered proposal contains.
+ * `proposal` has the peer's number and SPI and exactly one transform of each type: answer with it, our SPI put in.
+ * spiLength: 0 in IKE_SA_INIT, 8 when rekeying.
+ */
+export function chooseIkeProposal(
+  offered: Proposal[],
+  allowed: IkeSuite[],
+  spiLength: 0 | 8 = 0,
+): Choice<IkeSuite> {
+  return choose(offered, allowed, ikeRules(spiLength))
+}
+
+/** As chooseIkeProposal for ESP. withDh false (IKE_AUTH): DH transforms are ignored on both sides. */
+export function chooseChildProposal(
+  offered: Proposal[],
+  allowed: ChildSuite[],
+  withDh: boolean,
+): Choice<ChildSuite> {
+  return choose(offered, allowed, childRules(withDh))
+}
+
+/** Initiator: the answer must be one proposal, with the number of one of ours and that one's transforms (§2.7, §3.3). */
+function accept<Suite>(answer: Proposal[], ours: Suite[], rules: Rules<Suite>): Choice<Suite> {
+  const [proposal] = answer
+  const suite = proposal && ours[proposal.number - 1]
+  const refuse = (mismatch: string[]): Choice<Suite> => ({
+    ok: false,
+    refusal: answer.slice(0, 16).map((each) => ({
+      number: each.number,
+      offered: describeProposal(each),
+      mismatch,
+    })),
+  })
+  if (answer.length !== 1) return refuse([`${answer.length} proposals in an answer`])
+  if (!suite) return refuse([`proposal number ${proposal.number} was not offered`])
+  const form = formFault(proposal, rules.protocol, rules.spiLength)
+  if (form) return refuse([form])
+  const types = byType(proposal, noTypes)
+  const double = [...types.values()].some((list) => list.length !== 1)
+  const faults = double ? ['several transforms of one type'] : mismatches(types, rules.wanted(suite))
+  return faults.length > 0 ? refuse(faults) : { ok: true, suite, proposal }
+}
+
+/** Checks the responder's IKE answer against the suites that encodeIkeProposals was given, in the same order. */
+export function acceptIkeAnswer(
+  answer: Proposal[],
+  ours: IkeSuite[],
+  spiLength: 0 | 8 = 0,
+): Choice<IkeSuite> {
+  return accept(answer, ours, ikeRules(spiLength))
+}
+
+/** Checks the responder's ESP answer against the suites that encodeChildProposals was given, with the same withDh. */
+export function acceptChildAnswer(
+  answer: Proposal[],
+  ours: ChildSuite[],
+  withDh: boolean,
+): Choice<ChildSuite> {
+  return accept(answer, ours, childRules(withDh))
+}
+
+const protocolNames: Record<number, string> = { 1: 'ike', 2: 'ah', 3: 'esp' }
+
+/** One line: `esp: aes-256 | aes-128, sha256, no-esn`; alternatives of one type are joined by `|`. At most 400 characters. */
+export function describeProposal(proposal: Proposal): string {
+  const types = [...byType(proposal, noTypes).values()]
+  const text = types.map((list) => list.map(describeTransform).join(' | ')).join(', ')
+  const line = `${protocolNames[proposal.protocol] ?? `protocol ${proposal.protocol}`}: ${text || 'no transform'}`
+  return line.length > 400 ? `${line.slice(0, 397)}...` : line
+}
+
+/** The same line for a suite of ours, for the `allowed` side of a report. */
+export function describeIkeSuite(suite: IkeSuite): string {
+  return describeProposal({
+    number: 1,
+    protocol: ProtocolId.IKE,
+    spi: new Uint8Array(0),
+    transforms: ikeTransforms(suite),
+  })
+}
+
+export function describeChildSuite(suite: ChildSuite): string {
+  const transforms = childTransforms(suite, true)
+  return describeProposal({ number: 1, protocol: ProtocolId.ESP, spi: new Uint8Array(4), transforms })
+}
+
+/** True when two proposals are the same offer: a second IKE_SA_INIT must repeat the first one's (§2.6, §1.2). */
+export function sameProposal(a: Proposal, b: Proposal): boolean {
+  return (
+    a.number === b.number &&
+    a.protocol === b.protocol &&
+    equalBytes(a.spi, b.spi) &&
+    a.transforms.length === b.transforms.length &&
+    a.transforms.every((transform, index) => sameTransform(transform, b.transforms[index]))
+  )
+}
