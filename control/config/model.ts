@@ -11,7 +11,10 @@ export type Identity =
   | { kind: 'fqdn' | 'user-fqdn' | 'dn'; value: string }
   | { kind: 'key-id'; value: string } // hex
 
-/** Bytes that never reach a log: text, hex or the content of a file read at load. */
+/**
+ * Bytes that never reach a log: text, hex or the content of a file read at load. `value` is not enumerable
+ * (secrets.ts makes it so), so JSON, console and assertion messages never show it; a structured clone loses it.
+ */
 export type SecretSource =
   | { kind: 'text'; value: string }
   | { kind: 'hex'; value: string }
@@ -24,9 +27,7 @@ export type Selector =
   | { kind: 'host' | 'prefix'; value: string; port?: [number, number] }
   | { kind: 'range'; from: Address; to: Address; port?: [number, number] }
 
-export type Interface = {
-  name: string
-  line: number
+export type Interface = Lined & {
   multibind: boolean
   addresses: string[]
   mtu?: number
@@ -127,6 +128,7 @@ export type TunnelConfig = Lined & {
   mode: TunnelMode
   local?: Address | 'any'
   remote?: string // address or DNS name
+  endPointContext: string // local
   bind?: { interface: string; context: string }
   ikePolicy?: string
   ipsecPolicy: string // 'default' is built in
@@ -158,6 +160,7 @@ export type Pki = {
 
 export type Config = {
   file: string
+  lines: Record<string, number> // of the global statements
   legacyCrypto: boolean
   insecureCrypto: string | null // the REASON
   alarmHolddown: number // 30

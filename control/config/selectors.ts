@@ -75,7 +75,7 @@ export function lineSelectors(line: SelectorLine): SelectorPair {
 /** The lines that make up a tunnel's selectors: pairs, and permit rules of its access lists; any any when it has none. */
 export function selectorLines(config: Config, tunnel: TunnelConfig): SelectorLine[] {
   if (tunnel.selectors.length === 0) return [ANY_ANY]
-  return tunnel.selectors.flatMap((entry) =>
+  return tunnel.selectors.flatMap((entry): SelectorLine[] =>
     entry.kind === 'pair' ? [entry] : orderedRules(config, entry.name).filter(isPermit),
   )
 }
