@@ -198,8 +198,6 @@ export interface Engine {
   /** hard limit of the card (bytes, packets, sequence numbers): Delete and remove, reason expired */
   expireChild(child: ChildSaId, now: number): Action[]
   rekeyIke(ikeSa: IkeSaId, now: number): Action[]
-  /** hard limit: the card has stopped this Child SA; sends the Delete, returns remove with reason expired */
-  expireChild(child: ChildSaId, now: number): Action[]
   /** sends Deletes and drops all SAs of the tunnel */
   clear(tunnel: string, reason: Reason, now: number): Action[]
   ikeSas(now: number): IkeSaView[]
