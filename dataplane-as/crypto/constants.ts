@@ -1,0 +1,61 @@
+/**
+ * Constants of the kernels, in memory: V8 builds a v128 constant anew at every use, a load is cheaper.
+ * Nothing here is ever written; several instances on one memory share these bytes.
+ */
+
+/** AES: masks of the bit transposition, for shifts by 1, 2 and 4. */
+export const AES_MASKS = memory.data<u32>(
+  [
+    0x55555555, 0x55555555, 0x55555555, 0x55555555, 0x33333333, 0x33333333, 0x33333333, 0x33333333,
+    0x0f0f0f0f, 0x0f0f0f0f, 0x0f0f0f0f, 0x0f0f0f0f,
+  ],
+  16,
+)
+
+/** AES: byte order of the standard (column by column) to row-major and back. */
+export const AES_TRANSPOSE = memory.data<u8>([0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15], 16)
+
+/** AES: byte order of the standard to row-major, rows shifted (ShiftRows, FIPS 197 §5.1.2). */
+export const AES_ENTER_SHIFTED = memory.data<u8>([0, 4, 8, 12, 5, 9, 13, 1, 10, 14, 2, 6, 15, 3, 7, 11], 16)
+
+/** AES: row-major with shifted rows back to the byte order of the standard. */
+export const AES_LEAVE_SHIFTED = memory.data<u8>([0, 7, 10, 13, 1, 4, 11, 14, 2, 5, 8, 15, 3, 6, 9, 12], 16)
+
+/** AES: ShiftRows inside row-major order. */
+export const AES_SHIFT_ROWS = memory.data<u8>([0, 1, 2, 3, 5, 6, 7, 4, 10, 11, 8, 9, 15, 12, 13, 14], 16)
+
+/** AES: InvShiftRows inside row-major order. */
+export const AES_UNSHIFT_ROWS = memory.data<u8>([0, 1, 2, 3, 7, 4, 5, 6, 10, 11, 8, 9, 13, 14, 15, 12], 16)
+
+/** AES: Rcon of the key expansion, powers of x in GF(2^8) (FIPS 197 §5.2). */
+export const AES_RCON = memory.data<u8>([0x01, 0x02, 0x04, 0x08, 0x10, 0x20, 0x40, 0x80, 0x1b, 0x36])
+
+/** SHA: turns the bytes of each 32-bit word. */
+export const SHA_BYTE_SWAP = memory.data<u8>([3, 2, 1, 0, 7, 6, 5, 4, 11, 10, 9, 8, 15, 14, 13, 12], 16)
+
+/** SHA-1: constants of the four groups of 20 rounds (FIPS 180-4 §4.2.1). */
+export const SHA1_K = memory.data<u32>([0x5a827999, 0x6ed9eba1, 0x8f1bbcdc, 0xca62c1d6], 16)
+
+/** SHA-1: initial chaining value (FIPS 180-4 §5.3.1). */
+export const SHA1_INITIAL = memory.data<u32>([0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476, 0xc3d2e1f0], 16)
+
+/** SHA-256: constants of the 64 rounds (FIPS 180-4 §4.2.2). */
+export const SHA256_K = memory.data<u32>(
+  [
+    0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
+    0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174,
+    0xe49b69c1, 0xefbe4786, 0x0fc19dc6, 0x240ca1cc, 0x2de92c6f, 0x4a7484aa, 0x5cb0a9dc, 0x76f988da,
+    0x983e5152, 0xa831c66d, 0xb00327c8, 0xbf597fc7, 0xc6e00bf3, 0xd5a79147, 0x06ca6351, 0x14292967,
+    0x27b70a85, 0x2e1b2138, 0x4d2c6dfc, 0x53380d13, 0x650a7354, 0x766a0abb, 0x81c2c92e, 0x92722c85,
+    0xa2bfe8a1, 0xa81a664b, 0xc24b8b70, 0xc76c51a3, 0xd192e819, 0xd6990624, 0xf40e3585, 0x106aa070,
+    0x19a4c116, 0x1e376c08, 0x2748774c, 0x34b0bcb5, 0x391c0cb3, 0x4ed8aa4a, 0x5b9cca4f, 0x682e6ff3,
+    0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208, 0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2,
+  ],
+  16,
+)
+
+/** SHA-256: initial chaining value (FIPS 180-4 §5.3.3). */
+export const SHA256_INITIAL = memory.data<u32>(
+  [0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19],
+  16,
+)

@@ -1,0 +1,54 @@
+/**
+ * Job records: what the card hands to the cipher and hash kernels.
+ *
+ * Plain numbers, read by asc and by Node. All fields are u32 in memory order (little endian); addresses are
+ * absolute in linear memory and need no alignment beyond that of the record itself (4 bytes).
+ *
+ * One rule for all kernels: a call works on `count` records that stand one behind the other, changes neither
+ * the records nor anything else but what is named here, and keeps every intermediate value in the caller's
+ * scratch area, so that several instances of the module can work on one memory.
+ */
+
+// Cipher job: 16 bytes. The blocks are encrypted or decrypted in place; the 16 bytes before them are the IV.
+
+/** Address of the key schedule made by `aesExpandKey`. */
+export const CIPHER_JOB_SCHEDULE = 0
+/** Address of the first block; the IV stands at this address minus 16 and stays as it is. */
+export const CIPHER_JOB_DATA = 4
+/** Number of 16-byte blocks; 0 does nothing. */
+export const CIPHER_JOB_BLOCKS = 8
+/** Not read. */
+export const CIPHER_JOB_RESERVED = 12
+/** Bytes of one record. */
+export const CIPHER_JOB_BYTES = 16
+
+// Hash job: 32 bytes. HMAC over data and extra; the first bytes of the result go to the ICV address.
+
+/** Address of the state made by `hmacPrepare`: inner state, then outer state. */
+export const HASH_JOB_STATE = 0
+/** Address of the data. Nothing is written there, nor behind it. */
+export const HASH_JOB_DATA = 4
+/** Length of the data in bytes, below 2^29. */
+export const HASH_JOB_LENGTH = 8
+/** Where the ICV is written. It may overlap the data only if no other job of the call reads it. */
+export const HASH_JOB_ICV = 12
+/** Bytes of the ICV: 0 to 20 (SHA-1) or 0 to 32 (SHA-256). */
+export const HASH_JOB_ICV_BYTES = 16
+/** Bytes hashed behind the data that do not stand there: 0, or 4 for the high half of an ESN (RFC 4303 §2.2.1). */
+export const HASH_JOB_EXTRA_BYTES = 20
+/** Those 4 bytes in the order in which they are hashed. */
+export const HASH_JOB_EXTRA = 24
+/** Not read. */
+export const HASH_JOB_RESERVED = 28
+/** Bytes of one record. */
+export const HASH_JOB_BYTES = 32
+
+/** Hash of `hmacPrepare`: SHA-1 (FIPS 180-4 §6.1), digest 20 bytes. */
+export const HASH_SHA1 = 1
+/** Hash of `hmacPrepare`: SHA-256 (FIPS 180-4 §6.2), digest 32 bytes. */
+export const HASH_SHA256 = 2
+
+/** Bytes of one key schedule: 15 round keys of 16 bytes, enough for AES-256. 16-byte alignment is faster. */
+export const AES_SCHEDULE_BYTES = 240
+/** Bytes of one HMAC state: inner and outer chaining value, 32 bytes each (SHA-1 uses 20 of each). */
+export const HMAC_STATE_BYTES = 64

@@ -1,0 +1,105 @@
+/**
+ * Writes SHA-1 over 8 lanes (FIPS 180-4 §6.1): two groups of 4 lanes interleaved, so that one group computes
+ * while the other waits for its own results.
+ *
+ * The rounds are loops of 5-round bodies, after which the roles of a..e are back where they were; full
+ * unrolling would not fit the processor's cache of decoded instructions. Round t also computes word t+16 of
+ * the message schedule, which lies in memory as one row of 80.
+ */
+import { loadAddresses, loadBlocks, rotateLeft, sum, xor } from './sha-lanes.ts'
+import { type GeneratedFile, header, Lines } from './text.ts'
+
+const LANES = 8
+const GROUPS = ['l', 'h']
+const ROLES = ['a', 'b', 'c', 'd', 'e']
+/** Bytes of one schedule word of all lanes. */
+const ROW = 4 * LANES
+
+/** The round function's sum with e: Ch, Parity or Maj of FIPS 180-4 §4.1.1; the terms of Maj are disjoint. */
+type Mix = (e: string, b: string, c: string, d: string) => string
+const choose: Mix = (e, b, c, d) => sum(e, xor(d, `v128.and(${b}, ${xor(c, d)})`))
+const parity: Mix = (e, b, c, d) => sum(e, xor(b, c, d))
+const majority: Mix = (e, b, c, d) => sum(e, `v128.and(${b}, ${c})`, `v128.and(${d}, ${xor(b, c)})`)
+
+/** Five rounds on the schedule words at `w`; the first `expand` of them compute a later word. */
+function fiveRounds(lines: Lines, mix: Mix, expand: number): void {
+  for (let t = 0; t < 5; t++) {
+    GROUPS.forEach((group, g) => {
+      const at = (word: number) => `v128.load(w, ${word * ROW + 16 * g})`
+      const [a, b, c, d, e] = ROLES.map((_, i) => ROLES[(i + 5 - t) % 5] + group)
+      const word = `w${t}${group}`
+      lines.add(`const ${word} = ${at(t)}`)
+      if (t < expand) {
+        const next = `n${t}${group}`
+        lines.add(`const ${next} = ${xor(at(t + 13), at(t + 8), at(t + 2), word)}`)
+        lines.add(`v128.store(w, ${rotateLeft(next, 1)}, ${(t + 16) * ROW + 16 * g})`)
+      }
+      lines.add(`${e} = ${mix(sum(e, sum(word, 'k')), b, c, d)}`)
+      lines.add(`${e} = ${sum(e, rotateLeft(a, 5))}`, `${b} = ${rotateLeft(b, 30)}`)
+    })
+  }
+  lines.add(`w += ${5 * ROW}`)
+}
+
+/** A loop of five-round bodies up to schedule word `end`. */
+function rounds(lines: Lines, mix: Mix, expand: number, end: number): void {
+  lines.block('do {', `} while (w < words + ${end * ROW})`, () => fiveRounds(lines, mix, expand))
+}
+
+/** The chaining value of `role` in group `g`. */
+function stateAt(role: number, g: number): number {
+  return role * ROW + 16 * g
+}
+
+/** The whole run. */
+function run(): Lines {
+  const lines = new Lines()
+  lines.add(
+    '/**',
+    ' * SHA-1 over `blocks` (>= 1) 64-byte blocks in each of 8 lanes.',
+    ' * `lanes`: 8 u32 addresses; `states`: 5 words, each of 8 lanes, changed in place; `words`: 80 rows of 32 bytes.',
+    ' */',
+  )
+  lines.block(
+    'export function sha1Run(lanes: usize, blocks: i32, states: usize, words: usize): void {',
+    '}',
+    () => {
+      loadAddresses(lines, LANES)
+      lines.add('const swap = v128.load(SHA_BYTE_SWAP)')
+      lines.block('do {', '} while (--blocks > 0)', () => {
+        loadBlocks(lines, LANES)
+        ROLES.forEach((role, i) => {
+          GROUPS.forEach((group, g) => {
+            lines.add(`let ${role}${group} = v128.load(states, ${stateAt(i, g)})`)
+          })
+        })
+        lines.add('let w = words', 'let k = v128.load32_splat(SHA1_K)')
+        rounds(lines, choose, 5, 20)
+        lines.add('k = v128.load32_splat(SHA1_K, 4)')
+        rounds(lines, parity, 5, 40)
+        lines.add('k = v128.load32_splat(SHA1_K, 8)')
+        rounds(lines, majority, 5, 60)
+        lines.add('k = v128.load32_splat(SHA1_K, 12)')
+        lines.block('{', '}', () => fiveRounds(lines, parity, 4))
+        rounds(lines, parity, 0, 80)
+        ROLES.forEach((role, i) => {
+          GROUPS.forEach((group, g) => {
+            const at = stateAt(i, g)
+            lines.add(`v128.store(states, ${sum(`v128.load(states, ${at})`, role + group)}, ${at})`)
+          })
+        })
+      })
+    },
+  )
+  return lines
+}
+
+/** The SHA-1 file. */
+export function sha1Files(): GeneratedFile[] {
+  const head = header(
+    'sha1.ts',
+    ['SHA-1 over 8 lanes.'],
+    ["import { SHA1_K, SHA_BYTE_SWAP } from '../constants.ts'"],
+  )
+  return [{ name: 'sha1-lanes.ts', text: `${head.join('\n')}\n${run()}` }]
+}
