@@ -53,7 +53,10 @@ export function startLane(scratch: usize, lane: i32, lanes: i32, words: i32, job
   store<u32>(at, <u32>job, JOB)
   loadState(scratch, lane, lanes, words, <usize>load<u32>(job, HASH_JOB_STATE))
   store<u32>(at, buildTail(tailBuffer(scratch, lane), job), TAIL_BLOCKS)
-  if (blocks === 0) return startTail(scratch, lane)
+  if (blocks === 0) {
+    startTail(scratch, lane)
+    return
+  }
   store<u32>(at, blocks, LEFT)
   store<u32>(at, DATA, STRETCH)
   setAddress(scratch, lane, <usize>load<u32>(job, HASH_JOB_DATA))

@@ -1,0 +1,102 @@
+/**
+ * Speed of the kernels against node:crypto per message, in one process and interleaved.
+ *
+ *   node --no-liftoff bench/kernel-speed.ts [BYTES] [MESSAGES] [SECONDS]
+ *
+ * Every repetition works on MESSAGES messages of BYTES bytes (default 128 of 1408), each under a key of its
+ * own unless the line says "one key". The figure is the best repetition: this says what the code can do, not
+ * what a busy machine gives. Absolute figures move with the clock; compare ratios.
+ */
+import { createCipheriv, createDecipheriv, createHmac, randomBytes } from 'node:crypto'
+import { type HashName, KernelBench } from '../test/kernel-jobs.ts'
+
+/** One line of the table: the kernel and node:crypto do the same work. */
+type Contest = { name: string; kernel: () => void; reference: () => void }
+
+const bytes = Number(process.argv[2] ?? 1408)
+const count = Number(process.argv[3] ?? 128)
+const seconds = Number(process.argv[4] ?? 4)
+
+/** AES-CBC over `count` messages in place; the ever-changing content does not matter. */
+function cipherContest(keyBytes: number, direction: 'encrypt' | 'decrypt', oneKey: boolean): Contest {
+  const bench = new KernelBench()
+  const shared = randomBytes(keyBytes)
+  const messages = Array.from({ length: count }, () => ({
+    key: oneKey ? shared : randomBytes(keyBytes),
+    iv: randomBytes(16),
+    data: randomBytes(bytes - (bytes % 16)),
+  }))
+  const { jobs } = bench.cipherJobs(messages)
+  const { kernels, scratch } = bench
+  const kernel = direction === 'encrypt' ? kernels.aesCbcEncrypt : kernels.aesCbcDecrypt
+  const create = direction === 'encrypt' ? createCipheriv : createDecipheriv
+  const name = `aes-${keyBytes * 8}-cbc`
+  return {
+    name: `${name} ${direction}${oneKey ? ', one key' : ''}`,
+    kernel: () => kernel(jobs, count, keyBytes / 4 + 6, scratch),
+    reference: () => {
+      for (const { key, iv, data } of messages) {
+        const cipher = create(name, key, iv).setAutoPadding(false)
+        cipher.update(data)
+        cipher.final()
+      }
+    },
+  }
+}
+
+/** HMAC over `count` messages. */
+function hashContest(hash: HashName, icvBytes: number): Contest {
+  const bench = new KernelBench()
+  const messages = Array.from({ length: count }, () => ({
+    key: randomBytes(hash === 'sha1' ? 20 : 32),
+    data: randomBytes(bytes),
+    icvBytes,
+  }))
+  const { jobs } = bench.hashJobs(hash, messages)
+  const { kernels, scratch } = bench
+  const kernel = hash === 'sha1' ? kernels.hmacSha1 : kernels.hmacSha256
+  return {
+    name: `hmac-${hash}`,
+    kernel: () => kernel(jobs, count, scratch),
+    reference: () => {
+      for (const { key, data } of messages) createHmac(hash, key).update(data).digest()
+    },
+  }
+}
+
+/** Best time of each function in ms, all of them in turn until the time is over. */
+function interleave(work: (() => void)[]): number[] {
+  const best = work.map(() => Number.POSITIVE_INFINITY)
+  for (const end = performance.now() + seconds * 1000; performance.now() < end; ) {
+    work.forEach((run, i) => {
+      const start = performance.now()
+      run()
+      best[i] = Math.min(best[i], performance.now() - start)
+    })
+  }
+  return best
+}
+
+const contests = [
+  cipherContest(16, 'encrypt', false),
+  cipherContest(16, 'encrypt', true),
+  cipherContest(16, 'decrypt', false),
+  cipherContest(16, 'decrypt', true),
+  cipherContest(32, 'encrypt', false),
+  cipherContest(32, 'decrypt', false),
+  hashContest('sha1', 12),
+  hashContest('sha256', 16),
+]
+const best = interleave(contests.flatMap(({ kernel, reference }) => [kernel, reference]))
+console.log(`${count} messages of ${bytes} bytes, best of ${seconds} s interleaved, Node ${process.version}`)
+contests.forEach(({ name }, i) => {
+  const [kernel, reference] = [0, 1].map((k) => (count * bytes) / best[2 * i + k] / 1000)
+  const row = [
+    name.padEnd(28),
+    kernel.toFixed(0).padStart(6),
+    'MB/s',
+    reference.toFixed(0).padStart(6),
+    'node:crypto',
+  ]
+  console.log(`${row.join(' ')}  ${(kernel / reference).toFixed(2)}x`)
+})
