@@ -1,0 +1,210 @@
+// Sending bursts from linear memory: transmit descriptors become mmsghdr entries, sendmmsg sends them.
+//
+// A descriptor holds datagrams of one SA, one TOS and one DF, so they share address and control messages.
+// DF and family choose the socket; a change of socket flushes. What the kernel refuses is dropped and
+// counted: without room (EAGAIN, ENOBUFS) the rest of the burst, otherwise the one datagram.
+
+import {
+  DROP_NO_ADDRESS,
+  DROP_SEND_FAILED,
+  ENCAPSULATION_UDP,
+  FAMILY_INET,
+  FAMILY_INET6,
+  PROTOCOL_ESP,
+  SOCKADDR_FAMILY,
+  SOCKADDR_IPV4,
+  SOCKADDR_IPV6,
+  TX_ADDRESS,
+  TX_BYTES,
+  TX_COUNT,
+  TX_DF,
+  TX_ENCAPSULATION,
+  TX_LENGTH,
+  TX_LOCAL,
+  TX_PEER,
+  TX_PROTOCOL,
+  TX_SEGMENT,
+  TX_TOS,
+} from '../../dataplane-as/abi.ts'
+import type { AspView } from '../asp-view.ts'
+import { type AspAreas, MAX_MESSAGES, SEND_CONTROL } from './asp-areas.ts'
+import * as C from './constants.ts'
+import { SOCKADDR_IN_SIZE, SOCKADDR_SIZE } from './sockaddr.ts'
+import { errno, sendmmsg } from './syscalls.ts'
+
+/** The sending sockets of one ASP and family; -1: none. */
+export type SendSockets = { udp: number; udpDontFragment: number; raw: number; rawDontFragment: number }
+
+const NO_SOCKETS: SendSockets = { udp: -1, udpDontFragment: -1, raw: -1, rawDontFragment: -1 }
+
+// struct msghdr
+const NAME = 0
+const NAME_LENGTH = 8
+const IOV = 16
+const IOV_LENGTH = 24
+const CONTROL = 32
+const CONTROL_LENGTH = 40
+
+const PKTINFO_LENGTH = C.CMSGHDR_SIZE + 12
+const PKTINFO_SPACE = 32
+const PKTINFO6_LENGTH = C.CMSGHDR_SIZE + 20
+const PKTINFO6_SPACE = 40
+const TOS_LENGTH = C.CMSGHDR_SIZE + 4
+const TOS_SPACE = 24
+const PKTINFO_SOURCE = 4 // ipi_spec_dst
+
+export class Sender {
+  readonly #aspView: AspView
+  readonly #view: DataView
+  readonly #areas: AspAreas
+  readonly #ipv4: SendSockets
+  readonly #ipv6: SendSockets
+  #fd = -1
+  #pending = 0
+
+  constructor(aspView: AspView, areas: AspAreas, ipv4: SendSockets | null, ipv6: SendSockets | null) {
+    this.#aspView = aspView
+    this.#view = aspView.view
+    this.#areas = areas
+    this.#ipv4 = ipv4 ?? NO_SOCKETS
+    this.#ipv6 = ipv6 ?? NO_SOCKETS
+    for (let message = 0; message < MAX_MESSAGES; message++) {
+      const header = areas.sendHeaders + message * C.MMSGHDR_SIZE
+      areas.setPointer(header + IOV, areas.sendIovecs + message * C.IOVEC_SIZE)
+      areas.setLength(header + IOV_LENGTH, 1)
+    }
+  }
+
+  transmit(count: number): void {
+    for (let index = 0; index < count; index++)
+      this.#add(this.#aspView.txDescriptors + index * TX_BYTES, index)
+    this.#flush()
+  }
+
+  #add(descriptor: number, index: number): void {
+    const count = this.#aspView.u32(descriptor + TX_COUNT)
+    const peer = this.#aspView.u32(descriptor + TX_PEER)
+    const family = this.#view.getUint16(peer + SOCKADDR_FAMILY, true)
+    if (family !== FAMILY_INET && family !== FAMILY_INET6) {
+      this.#aspView.drop(DROP_NO_ADDRESS, count)
+      return
+    }
+    const fd = this.#socketFor(descriptor, family)
+    if (fd < 0) {
+      this.#aspView.drop(DROP_SEND_FAILED, count)
+      return
+    }
+    if (fd !== this.#fd || this.#pending + count > MAX_MESSAGES) this.#flush()
+    this.#fd = fd
+    this.#addDatagrams(descriptor, index, peer, family)
+  }
+
+  #socketFor(descriptor: number, family: number): number {
+    const sockets = family === FAMILY_INET ? this.#ipv4 : this.#ipv6
+    const dontFragment = this.#view.getUint8(descriptor + TX_DF) !== 0
+    if (this.#view.getUint8(descriptor + TX_ENCAPSULATION) === ENCAPSULATION_UDP)
+      return dontFragment ? sockets.udpDontFragment : sockets.udp
+    if (this.#view.getUint8(descriptor + TX_PROTOCOL) !== PROTOCOL_ESP) return -1
+    return dontFragment ? sockets.rawDontFragment : sockets.raw
+  }
+
+  #addDatagrams(descriptor: number, index: number, peer: number, family: number): void {
+    const areas = this.#areas
+    const segment = this.#aspView.u32(descriptor + TX_SEGMENT)
+    const control = areas.sendControls + index * SEND_CONTROL
+    const controlLength = this.#putControl(control, descriptor, family)
+    let address = this.#aspView.u32(descriptor + TX_ADDRESS)
+    let left = this.#aspView.u32(descriptor + TX_LENGTH)
+    for (let count = this.#aspView.u32(descriptor + TX_COUNT); count > 0; count--) {
+      const length = count === 1 ? left : Math.min(segment, left)
+      const header = areas.sendHeaders + this.#pending * C.MMSGHDR_SIZE
+      const iovec = areas.sendIovecs + this.#pending * C.IOVEC_SIZE
+      areas.setPointer(header + NAME, peer)
+      this.#view.setUint32(
+        header + NAME_LENGTH,
+        family === FAMILY_INET ? SOCKADDR_IN_SIZE : SOCKADDR_SIZE,
+        true,
+      )
+      areas.setPointer(header + CONTROL, control)
+      areas.setLength(header + CONTROL_LENGTH, controlLength)
+      areas.setPointer(iovec, address)
+      areas.setLength(iovec + 8, length)
+      address += length
+      left -= length
+      this.#pending++
+    }
+  }
+
+  /** Source address (unless it is the unspecified one) and TOS; returns the length of the control area. */
+  #putControl(at: number, descriptor: number, family: number): number {
+    const local = this.#aspView.u32(descriptor + TX_LOCAL)
+    const tos = this.#view.getUint8(descriptor + TX_TOS)
+    if (family === FAMILY_INET) {
+      const given = local !== 0 && this.#aspView.u32(local + SOCKADDR_IPV4) !== 0
+      if (given) this.#putSource4(at, local)
+      const start = given ? at + PKTINFO_SPACE : at
+      this.#putInt(start, C.SOL_IP, C.IP_TOS, tos)
+      return start + TOS_SPACE - at
+    }
+    const given = local !== 0 && this.#hasAddress6(local)
+    if (given) this.#putSource6(at, local)
+    const start = given ? at + PKTINFO6_SPACE : at
+    this.#putInt(start, C.SOL_IPV6, C.IPV6_TCLASS, tos)
+    return start + TOS_SPACE - at
+  }
+
+  #putSource4(at: number, local: number): void {
+    this.#putHeader(at, PKTINFO_LENGTH, C.SOL_IP, C.IP_PKTINFO)
+    const data = at + C.CMSGHDR_SIZE
+    this.#view.setUint32(data, 0, true)
+    this.#view.setUint32(data + PKTINFO_SOURCE, this.#aspView.u32(local + SOCKADDR_IPV4), true)
+    this.#view.setUint32(data + 8, 0, true)
+  }
+
+  #putSource6(at: number, local: number): void {
+    this.#putHeader(at, PKTINFO6_LENGTH, C.SOL_IPV6, C.IPV6_PKTINFO)
+    const data = at + C.CMSGHDR_SIZE
+    const source = local + SOCKADDR_IPV6
+    this.#aspView.bytes.copyWithin(data, source, source + 16)
+    this.#view.setUint32(data + 16, 0, true)
+  }
+
+  #hasAddress6(local: number): boolean {
+    const view = this.#aspView
+    const at = local + SOCKADDR_IPV6
+    return (view.u32(at) | view.u32(at + 4) | view.u32(at + 8) | view.u32(at + 12)) !== 0
+  }
+
+  #putInt(at: number, level: number, type: number, value: number): void {
+    this.#putHeader(at, TOS_LENGTH, level, type)
+    this.#view.setUint32(at + C.CMSGHDR_SIZE, value, true)
+  }
+
+  #putHeader(at: number, length: number, level: number, type: number): void {
+    this.#areas.setLength(at, length)
+    this.#view.setUint32(at + 8, level, true)
+    this.#view.setUint32(at + 12, type, true)
+  }
+
+  /** Ends after at most one call per pending message: each call sends or gives up at least one. */
+  #flush(): void {
+    let done = 0
+    while (done < this.#pending) {
+      const headers = this.#areas.base + this.#areas.sendHeaders + done * C.MMSGHDR_SIZE
+      const sent = sendmmsg(this.#fd, headers, this.#pending - done, C.MSG_DONTWAIT)
+      if (sent > 0) {
+        done += sent
+        continue
+      }
+      const full = isFull(errno())
+      const lost = full ? this.#pending - done : 1
+      this.#aspView.drop(DROP_SEND_FAILED, lost)
+      done += lost
+    }
+    this.#pending = 0
+  }
+}
+
+function isFull(code: number): boolean {
+  return code === C.EAGAIN || code === C.ENOBUFS
+}
