@@ -165,6 +165,8 @@ export interface Routes {
   addRoute(route: Route): void
   deleteRoute(route: Route): void
   listRoutes(device: string): Route[]
+  /** blackholes made by this program, now or in an earlier life, whatever their prefix */
+  listGuards(): Route[]
   /** sysctls the product needs and found different, as operator sentences */
   hostFindings(): string[]
   removeAll(): void

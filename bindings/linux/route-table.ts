@@ -84,6 +84,13 @@ export class RouteTable {
       .map((one) => ({ ...one.route, device }))
   }
 
+  /** Blackholes of the main table that this program made, in whatever life of it; prefixes are canonical. */
+  guards(): Route[] {
+    return this.#dump(null)
+      .filter((one) => one.type === TYPE_BLACKHOLE && one.protocol === ROUTE_PROTOCOL)
+      .map((one) => one.route)
+  }
+
   /** Source address the kernel would use towards remote; null when it has no route or no address. */
   sourceFor(remote: Address): Address | null {
     const destination = addressBytes(remote)

@@ -77,6 +77,10 @@ export class LinuxRoutes implements Routes {
     return this.#table.list(device)
   }
 
+  listGuards(): Route[] {
+    return this.#table.guards()
+  }
+
   hostFindings(): string[] {
     return hostFindings()
   }
