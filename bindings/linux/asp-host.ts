@@ -43,7 +43,7 @@ export class AspHost {
     this.#epoll = must(epollCreate(C.O_CLOEXEC), 'epoll_create1')
     this.#deviceMap = new Int32Array(new SharedArrayBuffer(options.devices * 4)).fill(-1)
     this.#watch(this.wake, READY_WAKE)
-    options.loan.sources.forEach((source, index) => this.#watch(source.fd, READY_SOURCE | index))
+    for (const [index, source] of options.loan.sources.entries()) this.#watch(source.fd, READY_SOURCE | index)
   }
 
   #watch(fd: number, tag: number): void {

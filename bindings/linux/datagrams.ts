@@ -1,9 +1,10 @@
 // Bursts of UDP datagrams with their addresses for the main thread: recvmmsg and sendmsg over an Arena.
 
 import type { Address, Endpoint } from '../../control/ports.ts'
+import { addressBytes, addressText } from '../address.ts'
 import { Arena } from './arena.ts'
 import * as C from './constants.ts'
-import { addressBytes, addressText, getSockaddr, putSockaddr, SOCKADDR_SIZE } from './sockaddr.ts'
+import { getSockaddr, putSockaddr, SOCKADDR_SIZE } from './sockaddr.ts'
 import { recvmmsg, sendmsg } from './syscalls.ts'
 
 const BURST = 16

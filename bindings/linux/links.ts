@@ -1,9 +1,9 @@
 // Network devices over rtnetlink: index, flags, MTU, operational state, addresses.
 
+import { parsePrefix } from '../address.ts'
 import { IFNAMSIZ } from './constants.ts'
 import type { Netlink } from './netlink.ts'
 import { attributes, attributeU32, NetlinkRequest } from './netlink-message.ts'
-import { addressBytes } from './sockaddr.ts'
 
 const RTM_NEWLINK = 16
 const RTM_DELLINK = 17
@@ -132,16 +132,6 @@ export class Links {
       .attribute(IFA_ADDRESS, address)
     this.#netlink.change(request, `${verb} address ${prefix} on ${device}`)
   }
-}
-
-/** ADDRESS/LENGTH as network order bytes and bits; a bare address is a host. Throws on anything else. */
-export function parsePrefix(prefix: string): { address: Uint8Array; length: number } {
-  const [text = '', bits] = prefix.split('/')
-  const address = addressBytes(text)
-  const length = bits === undefined ? address.length * 8 : Number(bits)
-  if (!Number.isInteger(length) || length < 0 || length > address.length * 8)
-    throw new Error(`'${prefix}' is no prefix: ADDRESS/LENGTH with a length of 0 to ${address.length * 8}`)
-  return { address, length }
 }
 
 function linkBody(index: number, flags: number, change: number): Uint8Array {

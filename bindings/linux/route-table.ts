@@ -3,12 +3,11 @@
 // Our routes carry a routing protocol number of their own, so they can be told from everyone else's.
 
 import type { Address, Route } from '../../control/ports.ts'
+import { addressBytes, addressText, parsePrefix } from '../address.ts'
 import { AF_INET, AF_INET6, EEXIST } from './constants.ts'
 import type { Links } from './links.ts'
-import { parsePrefix } from './links.ts'
 import { type Netlink, NetlinkError } from './netlink.ts'
 import { attributes, attributeU32, type NetlinkMessage, NetlinkRequest } from './netlink-message.ts'
-import { addressBytes, addressText } from './sockaddr.ts'
 
 const RTM_NEWROUTE = 24
 const RTM_DELROUTE = 25

@@ -1,25 +1,14 @@
-// sockaddr_in and sockaddr_in6 in memory, and addresses between text and network order bytes.
+// sockaddr_in and sockaddr_in6 in memory.
 
-import ipaddr from 'ipaddr.js'
-import type { Address, Endpoint } from '../../control/ports.ts'
+import type { Endpoint } from '../../control/ports.ts'
+import { addressBytes, addressText } from '../address.ts'
 import type { Arena } from './arena.ts'
 import { AF_INET, AF_INET6 } from './constants.ts'
 
+export { addressBytes, addressText } from '../address.ts'
+
 export const SOCKADDR_SIZE = 28
 export const SOCKADDR_IN_SIZE = 16
-
-/** 4 or 16 bytes, network order. Throws on text that is no address. */
-export function addressBytes(address: Address): Uint8Array {
-  return Uint8Array.from(ipaddr.parse(address).toByteArray())
-}
-
-/** Canonical text (RFC 5952) of 4 or 16 bytes. */
-export function addressText(bytes: Uint8Array): Address {
-  if (bytes.length === 4) return bytes.join('.')
-  return new ipaddr.IPv6([...bytes]).toRFC5952String()
-}
-
-export const familyOf = (address: Address): 4 | 6 => (address.includes(':') ? 6 : 4)
 
 /** Writes the endpoint at offset and returns its length: 16 (IPv4) or 28 (IPv6). */
 export function putSockaddr(arena: Arena, offset: number, endpoint: Endpoint): number {

@@ -9,8 +9,8 @@
 //   noSocket     datagrams to send with a local port or address family that we have no socket for
 
 import type { Address, Endpoint, IkeDatagram, Sockets } from '../../control/ports.ts'
+import { familyOf } from '../address.ts'
 import { Datagrams, type Received } from './datagrams.ts'
-import { familyOf } from './sockaddr.ts'
 import { watchReadable } from './syscalls.ts'
 import type { UdpFamily } from './udp.ts'
 
