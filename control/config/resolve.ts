@@ -4,7 +4,7 @@ import { addressFamily } from '../address.ts'
 import type { Address } from '../ports.ts'
 import { DEFAULT_ASPS, DEFAULT_MTU } from './defaults.ts'
 import type { Config, Identity, IkePolicy, Interface, IpsecPolicy, TunnelConfig } from './model.ts'
-import { ikeProposalObjects, ipsecPolicyOf } from './suites.ts'
+import { ikeProposalObjects } from './suites.ts'
 
 export { childProposalsOf, ikeProposalsOf, ipsecPolicyOf } from './suites.ts'
 

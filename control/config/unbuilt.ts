@@ -1,0 +1,227 @@
+// What the language has and this version does not do yet: one row a feature. Delete a row when its feature is built.
+//
+// `unsupported` rows refuse the configuration at each line they find; `not-yet` rows accept the statement, say that
+// it has no effect, and leave everything else as it is.
+
+import type { DhGroup, EspCipher, Integrity } from '../ports.ts'
+import { LOCAL_CONTEXT } from './defaults.ts'
+import type { Config, IkePolicy, Lined, ManualSa, TunnelConfig } from './model.ts'
+
+export type Unbuilt = {
+  feature: string
+  /** what the operator does instead */
+  instead: string
+  find: (config: Config) => number[]
+}
+
+const CIPHERS_NOT_BUILT: readonly EspCipher[] = [
+  'des',
+  '3des',
+  'aes-gcm-128',
+  'aes-gcm-256',
+  'chacha20-poly1305',
+]
+const IKE_HASHES_NOT_BUILT: readonly Integrity[] = ['md5']
+const ESP_HASHES_NOT_BUILT: readonly Integrity[] = ['md5', 'sha384', 'sha512', 'none']
+const GROUPS_NOT_BUILT: readonly DhGroup[] = [1, 2, 5, 17, 18, 21]
+/** ASPs that the card of this version has. */
+const ASPS = 2
+
+export const UNSUPPORTED: readonly Unbuilt[] = [
+  ...CIPHERS_NOT_BUILT.map((cipher) =>
+    row(cipher, 'use aes-128, aes-192 or aes-256', (config) => cipherLines(config, cipher)),
+  ),
+  ...IKE_HASHES_NOT_BUILT.map((hash) =>
+    row(`${hash} in ike proposals`, 'use sha256', (config) => ikeHashLines(config, hash)),
+  ),
+  ...ESP_HASHES_NOT_BUILT.map((hash) =>
+    row(`esp authentication ${hash}`, 'use sha256', (config) => espHashLines(config, hash)),
+  ),
+  ...GROUPS_NOT_BUILT.map((group) =>
+    row(`dh-group ${group}`, 'use 14, 15, 16, 19, 20 or 31', (config) => groupLines(config, group)),
+  ),
+  row(
+    'IKE version 1',
+    'use version 2',
+    policyLines('version', (policy) => policy.version !== 2),
+  ),
+  row(
+    'mode of IKE version 1',
+    'delete the line',
+    policyLines('mode', (policy) => policy.mode !== undefined),
+  ),
+  row('digital-signature', 'use rsa-signature', (config) => [
+    ...policyLines('local-auth', (policy) => policy.localAuth === 'digital-signature')(config),
+    ...policyLines('remote-auth', (policy) => policy.remoteAuth === 'digital-signature')(config),
+  ]),
+  row(
+    'ppk',
+    'delete the line',
+    policyLines('ppk', (policy) => policy.ppk !== undefined),
+  ),
+  row(
+    'mobike',
+    'delete the line',
+    policyLines('mobike', (policy) => policy.mobike),
+  ),
+  row('additional-ke', 'delete the line', (config) =>
+    all(config.ikeProposals).flatMap((each) =>
+      each.additionalKe.map((kem) => at(each, `additional-ke ${kem}`)),
+    ),
+  ),
+  row('ah', 'use esp', (config) => [
+    ...linesOf(
+      config.ipsecProposals,
+      'ah authentication',
+      (proposal) => proposal.ahAuthentication !== undefined,
+    ),
+    ...manualLines(config, (sa) => sa.protocol === 'ah'),
+  ]),
+  row('tfc-pad', 'delete the line', (config) =>
+    linesOf(config.ipsecPolicies, 'tfc-pad', (policy) => policy.tfcPad !== undefined),
+  ),
+  row('ecn compatibility', 'use ecn normal', (config) =>
+    linesOf(config.ipsecPolicies, 'ecn', (policy) => policy.ecn !== 'normal'),
+  ),
+  row(
+    'on-demand tunnels',
+    'write one static tunnel a peer',
+    tunnelLines('', (tunnel) => tunnel.kind === 'on-demand'),
+  ),
+  row('interface multibind', 'give each tunnel an interface', (config) =>
+    interfaces(config).flatMap((each) => (each.multibind ? [each.line] : [])),
+  ),
+  row('ipsec qos-policy', 'delete it', (config) => all(config.qosPolicies).map((policy) => policy.line)),
+  row('discard rules in access lists', 'permit only what may pass', (config) =>
+    all(config.accessLists).flatMap((list) =>
+      list.rules.flatMap((rule) => (rule.action === 'discard' ? [rule.line] : [])),
+    ),
+  ),
+  row(
+    'ip tcp-mss clamping',
+    'write ip tcp-mss off and lower ip mtu',
+    tunnelLines('ip tcp-mss', clampsByName),
+  ),
+  row('a context other than local', 'use context local', otherContexts),
+  row(`an asp above ${ASPS}`, `use asp 1 to ${ASPS}`, (config) =>
+    all(config.aspPools).flatMap((pool) =>
+      pool.asps.flatMap((asp) => (asp > ASPS ? [at(pool, `asp ${asp}`)] : [])),
+    ),
+  ),
+  row('log-server', 'delete the line', (config) =>
+    config.security?.logServer ? [at(config.security, 'log-server')] : [],
+  ),
+  row('management', 'use the control socket', (config) =>
+    config.management ? [config.management.line] : [],
+  ),
+]
+
+export const NOT_YET: readonly Unbuilt[] = [
+  row(
+    'tunnel alarms',
+    'see show tunnel ipsec',
+    tunnelLines('alarms', (tunnel) => tunnel.alarms),
+  ),
+  row('the alarm hold-down', 'see show tunnel ipsec', (config) => global(config, 'ipsec alarms holddown')),
+  row('asp pool', 'tunnels are spread over its ASPs, none is taken over', (config) =>
+    all(config.aspPools).map(headLine),
+  ),
+  row('asp group', 'tunnels are spread over its ASPs, none is taken over', (config) =>
+    all(config.aspGroups).map(headLine),
+  ),
+  row('redundancy', 'no standby ASP takes over', (config) =>
+    linesOf(config.aspGroups, 'redundancy', (group) => 'redundancy' in group.lines),
+  ),
+]
+
+function row(feature: string, instead: string, find: (config: Config) => number[]): Unbuilt {
+  return { feature, instead, find }
+}
+
+function all<T>(map: Map<string, T>): T[] {
+  return [...map.values()]
+}
+
+function at(object: Lined, statement: string): number {
+  return object.lines[statement] ?? object.line
+}
+
+function headLine(object: Lined): number {
+  return object.line
+}
+
+function linesOf<T extends Lined>(
+  map: Map<string, T>,
+  statement: string,
+  applies: (object: T) => boolean,
+): number[] {
+  return all(map)
+    .filter(applies)
+    .map((object) => at(object, statement))
+}
+
+function policyLines(statement: string, applies: (policy: IkePolicy) => boolean) {
+  return (config: Config) => linesOf(config.ikePolicies, statement, applies)
+}
+
+function tunnelLines(statement: string, applies: (tunnel: TunnelConfig) => boolean) {
+  return (config: Config) => linesOf(config.tunnels, statement, applies)
+}
+
+/** `auto` is also the default, which is not refused: only who asks for clamping is told that there is none. */
+function clampsByName(tunnel: TunnelConfig): boolean {
+  return 'ip tcp-mss' in tunnel.lines && tunnel.tcpMss !== 'off'
+}
+
+function interfaces(config: Config) {
+  return all(config.contexts).flatMap((context) => all(context.interfaces))
+}
+
+function manualLines(config: Config, applies: (sa: ManualSa) => boolean): number[] {
+  return all(config.ipsecSas).flatMap((each) => each.sas.filter(applies).map((sa) => sa.line))
+}
+
+function cipherLines(config: Config, cipher: EspCipher): number[] {
+  return [
+    ...linesOf(config.ikeProposals, 'encryption', (proposal) => proposal.encryption === cipher),
+    ...linesOf(config.ipsecProposals, 'esp encryption', (proposal) => proposal.espEncryption === cipher),
+    ...manualLines(config, (sa) => sa.encryption?.cipher === cipher),
+  ]
+}
+
+function ikeHashLines(config: Config, hash: Integrity): number[] {
+  return [
+    ...linesOf(config.ikeProposals, 'authentication', (proposal) => proposal.authentication === hash),
+    ...linesOf(config.ikeProposals, 'prf', (proposal) => proposal.prf === hash),
+  ]
+}
+
+function espHashLines(config: Config, hash: Integrity): number[] {
+  return [
+    ...linesOf(
+      config.ipsecProposals,
+      'esp authentication',
+      (proposal) => proposal.espAuthentication === hash,
+    ),
+    ...manualLines(config, (sa) => sa.protocol === 'esp' && sa.authentication?.integrity === hash),
+  ]
+}
+
+function groupLines(config: Config, group: DhGroup): number[] {
+  return [
+    ...linesOf(config.ikeProposals, 'dh-group', (proposal) => proposal.dhGroup === group),
+    ...linesOf(config.ipsecPolicies, 'perfect-forward-secrecy dh-group', (policy) => policy.pfs === group),
+  ]
+}
+
+function otherContexts(config: Config): number[] {
+  const heads = all(config.contexts).flatMap((context) =>
+    context.name === LOCAL_CONTEXT ? [] : [context.line],
+  )
+  const endPoints = all(config.tunnels).filter((tunnel) => tunnel.endPointContext !== LOCAL_CONTEXT)
+  return [...heads, ...endPoints.map((tunnel) => at(tunnel, 'peer-end-point'))]
+}
+
+function global(config: Config, statement: string): number[] {
+  return statement in config.lines ? [config.lines[statement]] : []
+}
