@@ -5,7 +5,15 @@
 
 import koffi from 'koffi'
 import { Arena } from './arena.ts'
-import { MSG_DONTWAIT, MSG_TRUNC, O_CLOEXEC, SO_RCVBUFFORCE, SOCK_RAW, SOL_SOCKET } from './constants.ts'
+import {
+  MSG_DONTWAIT,
+  MSG_TRUNC,
+  O_CLOEXEC,
+  SO_RCVBUF,
+  SO_RCVBUFFORCE,
+  SOCK_RAW,
+  SOL_SOCKET,
+} from './constants.ts'
 import { must } from './failure.ts'
 import { inNamespace, type NamespaceFd } from './namespace.ts'
 import { close, recvmsg, setsockopt, socket, watchReadable } from './syscalls.ts'
@@ -55,7 +63,9 @@ export function openCapture(namespace: NamespaceFd, onFrame: (frame: Frame) => v
     must(socket(AF_PACKET, SOCK_RAW | O_CLOEXEC, ETH_P_ALL), 'capture socket'),
   )
   arena.setInt(OPTION, BUFFER_BYTES)
-  must(setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, arena.address(OPTION), 4), 'capture buffer')
+  // a user namespace gives no right to exceed rmem_max: then take what it allows
+  if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, arena.address(OPTION), 4) < 0)
+    must(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, arena.address(OPTION), 4), 'capture buffer')
   layOut(arena, snap)
   const take = () => takeFrames(fd, arena, snap, onFrame)
   const watch = watchReadable(fd, take)

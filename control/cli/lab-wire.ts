@@ -59,12 +59,12 @@ type Packet = {
 export class WireCounter {
   readonly counts: WireCounts
   readonly #protected: [ipaddr.IPv4 | ipaddr.IPv6, number][]
-  readonly #marker: Uint8Array
+  readonly #marker: Buffer
   readonly #fragments = new Map<string, WireKind>()
 
   constructor(protectedPrefixes: string[], marker: Uint8Array) {
     this.#protected = protectedPrefixes.map((prefix) => ipaddr.parseCIDR(prefix))
-    this.#marker = marker
+    this.#marker = Buffer.from(marker)
     this.counts = noCounts()
   }
 

@@ -1,0 +1,147 @@
+// One gateway of the lab: a real `asegate run` in its namespace, asked over its control socket.
+
+import { type ChildProcess, spawn } from 'node:child_process'
+import { connect } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { inNamespace, type NamespaceFd } from '../../bindings/linux/namespace.ts'
+
+const PROGRAM = fileURLToPath(new URL('./asegate.js', import.meta.url))
+const LOG_LINES = 200
+const ANSWER_DEADLINE = 5_000 // ms
+const READY_POLL = 50 // ms
+const STOP_DEADLINE = 4_000 // ms: Deletes are sent and answered, devices removed
+
+export type GatewayProcess = {
+  readonly name: string
+  readonly socket: string
+  /** process id as this process's PID namespace counts, null before it exists */
+  readonly pid: number | null
+  /** null while it runs; else how it ended */
+  ended(): string | null
+  onEnd(handler: (how: string) => void): void
+  /** waits until it answers; throws when it ends before or the deadline (monotonic ms) passes */
+  ready(deadline: number): Promise<void>
+  /** `data` of the answer to a control command; throws with the gateway's own message */
+  ask(command: string): Promise<unknown>
+  lastLog(): string[]
+  /** SIGTERM, then SIGKILL */
+  stop(): Promise<void>
+  /** SIGKILL at once */
+  kill(): Promise<void>
+}
+
+/** Starts `asegate run --config config --socket socket` inside the namespace. */
+export function startGateway(
+  name: string,
+  namespace: NamespaceFd,
+  config: string,
+  socket: string,
+): GatewayProcess {
+  const parameters = [PROGRAM, 'run', '--config', config, '--socket', socket]
+  const child = inNamespace(namespace, () =>
+    spawn(process.execPath, parameters, { stdio: ['ignore', 'pipe', 'pipe'] }),
+  )
+  const log = collectLog(child)
+  let how: string | null = null
+  const handlers: ((how: string) => void)[] = []
+  child.once('error', (error) => settle(error.message))
+  child.once('exit', (code, signal) => settle(signal === null ? `exit code ${code}` : `signal ${signal}`))
+  function settle(text: string): void {
+    how ??= text
+    for (const handler of handlers.splice(0)) handler(how)
+  }
+  return {
+    name,
+    socket,
+    pid: child.pid ?? null,
+    ended: () => how,
+    onEnd: (handler) => {
+      if (how === null) handlers.push(handler)
+      else handler(how)
+    },
+    ready: (deadline) => waitReady(name, socket, () => how, deadline),
+    ask: (command) => askGateway(socket, command),
+    lastLog: () => [...log],
+    stop: () => endChild(child, () => how !== null, 'SIGTERM'),
+    kill: () => endChild(child, () => how !== null, 'SIGKILL'),
+  }
+}
+
+function collectLog(child: ChildProcess): string[] {
+  const lines: string[] = []
+  for (const stream of [child.stdout, child.stderr]) {
+    let rest = ''
+    stream?.setEncoding('utf8').on('data', (text: string) => {
+      const parts = (rest + text).split('\n')
+      rest = parts.pop() ?? ''
+      lines.push(...parts)
+      lines.splice(0, lines.length - LOG_LINES)
+    })
+  }
+  return lines
+}
+
+async function waitReady(
+  name: string,
+  socket: string,
+  ended: () => string | null,
+  deadline: number,
+): Promise<void> {
+  for (;;) {
+    const how = ended()
+    if (how !== null) throw new Error(`gateway ${name} ended before it was ready: ${how}`)
+    if (performance.now() > deadline) throw new Error(`gateway ${name} does not answer at its control socket`)
+    try {
+      await askGateway(socket, 'show version')
+      return
+    } catch {
+      await sleep(READY_POLL)
+    }
+  }
+}
+
+type Answer = { ok: boolean; data?: unknown; error?: { code: string; message: string } }
+
+/** One command over the control socket: a JSON object a line each way. */
+export function askGateway(socket: string, command: string): Promise<unknown> {
+  return new Promise((resolve, reject) => {
+    const stream = connect(socket)
+    let text = ''
+    stream.setEncoding('utf8').setTimeout(ANSWER_DEADLINE)
+    stream.once('connect', () => stream.write(`${JSON.stringify({ id: 1, command })}\n`))
+    stream.once('timeout', () => stream.destroy(new Error(`no answer to "${command}" within 5 s`)))
+    stream.once('error', reject)
+    stream.once('close', () => reject(new Error(`connection closed before the answer to "${command}"`)))
+    stream.on('data', (part: string) => {
+      text += part
+      const end = text.indexOf('\n')
+      if (end < 0) return
+      settleAnswer(text.slice(0, end), resolve, reject)
+      stream.destroy()
+    })
+  })
+}
+
+function settleAnswer(line: string, resolve: (data: unknown) => void, reject: (error: Error) => void): void {
+  try {
+    const answer = JSON.parse(line) as Answer
+    if (answer.ok) resolve(answer.data)
+    else reject(new Error(answer.error?.message ?? 'refused without a reason'))
+  } catch (error) {
+    reject(new Error(`unreadable answer: ${(error as Error).message}`))
+  }
+}
+
+async function endChild(
+  child: ChildProcess,
+  ended: () => boolean,
+  signal: 'SIGTERM' | 'SIGKILL',
+): Promise<void> {
+  if (ended()) return
+  const gone = new Promise<void>((resolve) => child.once('exit', () => resolve()))
+  child.kill(signal)
+  const timer = setTimeout(() => child.kill('SIGKILL'), STOP_DEADLINE)
+  await gone
+  clearTimeout(timer)
+}
