@@ -1,0 +1,118 @@
+// A tunnel to strongSwan 5.9.8 lives through rekeys of the Child SA and of the IKE SA from either side, with
+// PFS, under a steady ping of 100 a second: no echo may be lost.
+
+import assert from 'node:assert/strict'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type Bed, interopTest, withBed } from './bed.ts'
+import { AES128_SHA1, OUR_FILES, type OurOptions, ourConfig, type Suite, swanConfig } from './config.ts'
+import { startFlood } from './flood.ts'
+
+const REKEYS = 10
+const INTERVAL = 10 // ms between two pings
+const SUITE: Suite = { ...AES128_SHA1, pfs: 14 }
+
+const bed = (options: Partial<OurOptions>) => ({
+  config: ourConfig({ suite: SUITE, role: 'initiator', ...options }),
+  files: OUR_FILES,
+  swan: swanConfig({ suite: SUITE }),
+})
+
+/** Runs `work` under the ping; asserts that nothing was lost. */
+async function underPing(bed: Bed, work: () => Promise<void>): Promise<void> {
+  const flood = startFlood(bed.network.fd('lan-left'), '10.1.0.2', '10.2.0.2', bed.marker, INTERVAL)
+  await work()
+  const { sent, lost } = await flood.finish()
+  assert.ok(sent > 100, `only ${sent} pings sent`)
+  assert.deepEqual(lost, [], `${lost.length} of ${sent} pings lost; counters ${await drops(bed)}`)
+}
+
+async function drops(bed: Bed): Promise<string> {
+  const rows = await bed.rows('show counters drop')
+  return rows.map((row) => `${row.reason} ${row.packets}`).join(', ')
+}
+
+async function spi(bed: Bed, direction: string): Promise<unknown> {
+  const sas = await bed.rows('show ipsec sa')
+  return sas.findLast((sa) => sa.direction === direction)?.spi
+}
+
+/** Waits until the SPI we send with is another one. */
+async function nextSpi(bed: Bed, known: Set<unknown>, ms: number): Promise<void> {
+  const deadline = performance.now() + ms
+  for (;;) {
+    const now = await spi(bed, 'outbound')
+    if (now !== undefined && !known.has(now)) {
+      known.add(now)
+      return
+    }
+    assert.ok(performance.now() < deadline, `no new outbound SA within ${ms} ms`)
+    await sleep(20)
+  }
+}
+
+interopTest('ten Child rekeys from their side with PFS, no ping lost', () =>
+  withBed(bed({}), async (bed) => {
+    await bed.reach('up')
+    const spis = new Set([await spi(bed, 'outbound')])
+    await underPing(bed, async () => {
+      for (let count = 0; count < REKEYS; count++) {
+        bed.peer.swanctl('--rekey', '--child', 'net')
+        await nextSpi(bed, spis, 5_000)
+        await sleep(200)
+      }
+    })
+    assert.equal(spis.size, REKEYS + 1)
+  }),
+)
+
+interopTest('ten Child rekeys from our side with PFS, no ping lost', () =>
+  withBed(bed({ ipsec: ['lifetime seconds 4'], policy: ['rekey-margin 1 fuzz 0'] }), async (bed) => {
+    await bed.reach('up')
+    const spis = new Set([await spi(bed, 'outbound')])
+    await underPing(bed, async () => {
+      for (let count = 0; count < REKEYS; count++) await nextSpi(bed, spis, 6_000)
+    })
+    assert.equal(spis.size, REKEYS + 1)
+    assert.match(bed.peer.log(), /MODP_2048/)
+  }),
+)
+
+async function ikeSpis(bed: Bed): Promise<string> {
+  const sas = await bed.rows('show ike sa')
+  return `${sas.at(-1)?.initiatorSpi} ${sas.at(-1)?.responderSpi}`
+}
+
+async function untilNewIkeSa(bed: Bed, before: string, ms: number): Promise<void> {
+  const deadline = performance.now() + ms
+  while ((await ikeSpis(bed)) === before) {
+    assert.ok(performance.now() < deadline, `the IKE SA was not replaced within ${ms} ms`)
+    await sleep(50)
+  }
+}
+
+interopTest('IKE rekey from their side, then a Child rekey under the new IKE SA', () =>
+  withBed(bed({}), async (bed) => {
+    await bed.reach('up')
+    const before = await ikeSpis(bed)
+    const spis = new Set([await spi(bed, 'outbound')])
+    await underPing(bed, async () => {
+      bed.peer.swanctl('--rekey', '--ike', 'peer')
+      await untilNewIkeSa(bed, before, 5_000)
+      bed.peer.swanctl('--rekey', '--child', 'net')
+      await nextSpi(bed, spis, 5_000)
+      await sleep(1_000)
+    })
+  }),
+)
+
+interopTest('IKE rekey from our side', () =>
+  withBed(bed({ proposal: ['lifetime 8'], policy: ['rekey-margin 2 fuzz 0'] }), async (bed) => {
+    await bed.reach('up')
+    const before = await ikeSpis(bed)
+    await underPing(bed, async () => {
+      await untilNewIkeSa(bed, before, 12_000)
+      await sleep(1_000)
+    })
+    assert.equal((await bed.tunnel()).state, 'up')
+  }),
+)
