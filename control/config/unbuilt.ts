@@ -123,10 +123,10 @@ export const NOT_YET: readonly Unbuilt[] = [
     tunnelLines('alarms', (tunnel) => tunnel.alarms),
   ),
   row('the alarm hold-down', 'see show tunnel ipsec', (config) => global(config, 'ipsec alarms holddown')),
-  row('asp pool', 'tunnels are spread over its ASPs, none is taken over', (config) =>
+  row('take-over inside an asp pool', 'its ASPs carry tunnels, but none takes over from another', (config) =>
     all(config.aspPools).map(headLine),
   ),
-  row('asp group', 'tunnels are spread over its ASPs, none is taken over', (config) =>
+  row('take-over inside an asp group', 'its ASPs carry tunnels, but none takes over from another', (config) =>
     all(config.aspGroups).map(headLine),
   ),
   row('redundancy', 'no standby ASP takes over', (config) =>

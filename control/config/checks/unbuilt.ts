@@ -6,10 +6,10 @@ import type { CheckContext } from './report.ts'
 export function checkUnbuilt({ config, error, warn }: CheckContext) {
   for (const { feature, instead, find } of UNSUPPORTED) {
     for (const line of find(config))
-      error(line, 'unsupported', `${feature} is not built in this version; ${instead}`)
+      error(line, 'unsupported', `${feature}: not built in this version; ${instead}`)
   }
   for (const { feature, instead, find } of NOT_YET) {
     for (const line of find(config))
-      warn(line, 'not-yet', `${feature} is accepted without effect in this version; ${instead}`)
+      warn(line, 'not-yet', `${feature}: accepted, but not built in this version; ${instead}`)
   }
 }
