@@ -1,6 +1,6 @@
 // `auth`, `cert-expiry` and the gates of keys: what a policy proves itself with is there, private and strong enough.
 
-import type { CertificateFacts } from '../certificates.ts'
+import type { CertificateFacts, PkiFacts } from '../certificates.ts'
 import { LEAST_PSK } from '../gates.ts'
 import type { Config, IkePolicy, SecretSource } from '../model.ts'
 import { secretBytes } from '../secrets.ts'
@@ -106,25 +106,22 @@ function checkCertificates(context: CheckContext) {
   const { config, environment, error } = context
   const { pki } = environment
   if (pki === undefined) return
-  for (const { line, name, where } of usedNames(config, 'identity')) {
-    const facts = pki.identity(config, name)
-    if (typeof facts === 'string') error(line, 'auth', `${where}: identity ${name}: ${facts}`)
-    else {
-      if (!facts.keyMatches)
-        error(
-          line,
-          'auth',
-          `${where}: identity ${name}: the private key does not belong to the certificate; import the certificate made for this key`,
-        )
-      judgeCertificate(context, facts.certificate, line, `${where}: identity ${name}`)
+  for (const kind of ['identity', 'trust'] as const) {
+    for (const { line, name, where } of usedNames(config, kind)) {
+      const facts = pki[kind](config.pki, name)
+      if (typeof facts === 'string') error(line, 'auth', `${where}: ${facts}`)
+      else for (const each of facts) judgeCertificate(context, each, line, `${where}: ${kind} ${name}`)
     }
   }
-  for (const { line, name, where } of usedNames(config, 'trust')) {
-    const facts = pki.trust(config, name)
-    if (typeof facts === 'string') error(line, 'auth', `${where}: trust ${name}: ${facts}`)
-    else
-      for (const certificate of facts) judgeCertificate(context, certificate, line, `${where}: trust ${name}`)
-  }
+  checkCrls(context, pki)
+}
+
+/** Every CRL is read for every peer, so one that is unusable concerns them all. */
+function checkCrls({ config, error }: CheckContext, pki: PkiFacts) {
+  const fault = usedNames(config, 'trust').length === 0 ? null : pki.crlFault(config.pki)
+  if (fault === null) return
+  const lines = [...config.pki.crl.values()].map(({ line }) => line)
+  error(lines[0] ?? usedNames(config, 'trust')[0].line, 'auth', fault)
 }
 
 function usedNames(config: Config, kind: 'identity' | 'trust') {
