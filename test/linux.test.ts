@@ -1,0 +1,331 @@
+// The Linux bindings against a real kernel: devices, routes, sockets, steering, raw ESP.
+
+import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import { createSocket, type RemoteInfo } from 'node:dgram'
+import { once } from 'node:events'
+import { after, before, test } from 'node:test'
+import { Arena } from '../bindings/linux/arena.ts'
+import { IPPROTO_ESP, MSG_DONTWAIT } from '../bindings/linux/constants.ts'
+import { Datagrams } from '../bindings/linux/datagrams.ts'
+import { closeRaw, openRaw, type RawFamily } from '../bindings/linux/raw.ts'
+import { LinuxRoutes } from '../bindings/linux/routes.ts'
+import { putSockaddr } from '../bindings/linux/sockaddr.ts'
+import { LinuxSockets } from '../bindings/linux/sockets.ts'
+import { close, read, recvmsg, watchReadable, write } from '../bindings/linux/syscalls.ts'
+import { createTun } from '../bindings/linux/tun.ts'
+import { closeUdp, openUdp, type UdpFamily } from '../bindings/linux/udp.ts'
+import type { IkeDatagram } from '../control/ports.ts'
+import { inNamespace } from './bindings-namespace.ts'
+
+const IP = (...args: string[]) => execFileSync('ip', args, { encoding: 'utf8', stdio: 'pipe' })
+const PORTS = { ikePort: 500, natTPort: 4500 }
+const ASPS = 2
+
+inNamespace(import.meta.filename, () => {
+  before(() => {
+    IP('link', 'set', 'lo', 'up')
+    IP('address', 'add', '10.255.0.1/32', 'dev', 'lo')
+    IP('address', 'add', '10.255.0.2/32', 'dev', 'lo')
+  })
+  deviceTests()
+  routeTests()
+  socketTests()
+  rawTests()
+})
+
+/** Routes whose devices' descriptors the test can see. */
+function openRoutes(): { routes: LinuxRoutes; queues: Map<string, number[]> } {
+  const queues = new Map<string, number[]>()
+  const routes = new LinuxRoutes({
+    open: (name, shared) => void queues.set(name, createTun(name, shared ? ASPS : 1)),
+    close: (name) => {
+      for (const fd of queues.get(name) ?? []) close(fd)
+      queues.delete(name)
+    },
+  })
+  return { routes, queues }
+}
+
+function deviceTests(): void {
+  test('a datagram goes out through a TUN device, also while it is dormant, and the answer comes in', async () => {
+    const { routes, queues } = openRoutes()
+    routes.createDevice('t0', { mtu: 1400, multicast: true })
+    routes.addAddress('t0', '10.9.0.1/30')
+    assert.match(IP('link', 'show', 't0'), /mtu 1400 .*state DORMANT/)
+    const [fd] = queues.get('t0')!
+    const socket = createSocket('udp4').bind(7000, '10.9.0.1')
+    await once(socket, 'listening')
+    const answer = once(socket, 'message')
+    socket.send('to the tunnel', 7001, '10.9.0.2')
+    await turnAround(fd)
+    const [data, from] = (await answer) as [Buffer, RemoteInfo]
+    assert.equal(data.toString(), 'to the tunnel')
+    assert.deepEqual([from.address, from.port], ['10.9.0.2', 7001])
+    socket.close()
+    routes.removeAll()
+    routes.close()
+  })
+
+  test('operational state, MTU and multicast follow the port', () => {
+    const { routes, queues } = openRoutes()
+    routes.createDevice('ase0', { mtu: 1400, multicast: false })
+    assert.equal(queues.get('ase0')?.length, ASPS, 'a shared device has a queue for each ASP')
+    assert.doesNotMatch(IP('link', 'show', 'ase0'), /MULTICAST/)
+    routes.setOperational('ase0', true)
+    assert.match(IP('link', 'show', 'ase0'), /state UP/)
+    routes.setOperational('ase0', false)
+    assert.match(IP('link', 'show', 'ase0'), /state DORMANT/)
+    routes.setMtu('ase0', 1300)
+    assert.match(IP('link', 'show', 'ase0'), /mtu 1300/)
+    assert.doesNotMatch(
+      IP('-6', 'address', 'show', 'dev', 'ase0'),
+      /inet6/,
+      'no link-local address of its own',
+    )
+    routes.deleteDevice('ase0')
+    assert.throws(() => IP('link', 'show', 'ase0'))
+    routes.close()
+  })
+
+  test('refusals speak: taken name, unknown device, no device name', () => {
+    const { routes } = openRoutes()
+    const options = { mtu: 1400, multicast: true }
+    assert.throws(
+      () => routes.createDevice('lo', options),
+      /cannot create TUN device lo: EBUSY; another process/,
+    )
+    assert.throws(() => routes.createDevice('a/b', options), /'a\/b' is no device name/)
+    assert.throws(() => routes.createDevice('x'.repeat(16), options), /1 to 15 bytes/)
+    assert.throws(
+      () => routes.addAddress('none0', '10.0.0.1/32'),
+      /device none0: ENODEV; there is no such device/,
+    )
+    routes.close()
+  })
+}
+
+/** Reads the next UDP packet of the device and writes it back with addresses and ports exchanged. */
+async function turnAround(fd: number): Promise<void> {
+  const arena = new Arena(65536)
+  await readable(fd)
+  const length = read(fd, arena.address(0), 65536)
+  assert.equal(arena.bytes[0], 0x45)
+  assert.equal(arena.view.getUint16(2), length)
+  swap(arena.bytes, 12, 16, 4)
+  swap(arena.bytes, 20, 22, 2)
+  assert.equal(write(fd, arena.address(0), length), length)
+}
+
+function swap(bytes: Uint8Array, one: number, other: number, length: number): void {
+  const kept = bytes.slice(one, one + length)
+  bytes.copyWithin(one, other, other + length)
+  bytes.set(kept, other)
+}
+
+function readable(fd: number): Promise<void> {
+  return new Promise((resolve) => {
+    const watch = watchReadable(fd, () => {
+      watch.close()
+      resolve()
+    })
+  })
+}
+
+function routeTests(): void {
+  test('routes: add, list, replace our own, delete; guards outlive removeAll', () => {
+    const { routes } = openRoutes()
+    routes.createDevice('r0', { mtu: 1400, multicast: true })
+    routes.addAddress('r0', '10.8.0.1/32')
+    routes.addRoute({ prefix: '10.1.0.0/16', device: 'r0', metric: 5 })
+    routes.addRoute({ prefix: '10.1.0.0/16', device: 'r0', metric: 5, source: '10.8.0.1' })
+    routes.addRoute({ prefix: 'fd01::/64', device: 'r0', metric: 7 })
+    const guard = { prefix: '10.1.0.0/16', device: null, metric: 4000, blackhole: true }
+    routes.addRoute(guard)
+    assert.deepEqual(routes.listRoutes('r0'), [
+      { prefix: '10.1.0.0/16', device: 'r0', metric: 5, source: '10.8.0.1' },
+      { prefix: 'fd01::/64', device: 'r0', metric: 7 },
+    ])
+    assert.equal(routes.sourceFor('10.1.2.3'), '10.8.0.1')
+    assert.equal(routes.sourceFor('203.0.113.1'), null)
+    routes.deleteRoute({ prefix: 'fd01::/64', device: 'r0', metric: 7 })
+    assert.equal(routes.listRoutes('r0').length, 1)
+    routes.removeAll()
+    assert.match(IP('route'), /^blackhole 10\.1\.0\.0\/16 .*metric 4000 $/m)
+    assert.deepEqual(routes.listGuards(), [guard])
+    routes.deleteRoute(guard)
+    assert.equal(IP('route').trim(), '')
+    routes.close()
+  })
+
+  test('a route of another program with the same prefix and metric is not touched', () => {
+    const { routes } = openRoutes()
+    routes.createDevice('r1', { mtu: 1400, multicast: true })
+    IP('route', 'add', '10.77.0.0/16', 'dev', 'lo', 'metric', '9')
+    assert.throws(
+      () => routes.addRoute({ prefix: '10.77.0.0/16', device: 'r1', metric: 9 }),
+      /another program has a route with this prefix and metric/,
+    )
+    IP('route', 'del', '10.77.0.0/16', 'dev', 'lo', 'metric', '9')
+    assert.throws(
+      () => routes.addRoute({ prefix: '10.77.0.1/16', device: 'r1', metric: 9 }),
+      /cannot add route 10\.77\.0\.1\/16 .*Invalid prefix/,
+    )
+    routes.removeAll()
+    routes.close()
+  })
+
+  test('host settings that lose packets are named with their remedy', () => {
+    const { routes } = openRoutes()
+    const findings = routes.hostFindings()
+    assert.ok(findings.some((one) => /ip_forward is 0.*sysctl -w net\.ipv4\.ip_forward=1/.test(one)))
+    routes.close()
+  })
+}
+
+function socketTests(): void {
+  let families: UdpFamily[] = []
+  let sockets: LinuxSockets
+  const foreign: number[] = []
+  const received: IkeDatagram[] = []
+
+  before(() => {
+    families = openUdp({ asps: ASPS, ...PORTS })
+    sockets = new LinuxSockets(
+      families,
+      PORTS,
+      () => null,
+      (data) => foreign.push(data.length),
+    )
+    sockets.onDatagram((datagram) => received.push(datagram))
+  })
+  after(() => {
+    sockets.stop()
+    closeUdp(families)
+  })
+
+  for (const [one, other] of [
+    ['10.255.0.1', '10.255.0.2'],
+    ['::1', '::1'],
+  ])
+    test(`IKE between ${one} and ${other}: source as asked, marker added and removed`, async () => {
+      received.length = 0
+      const data = Uint8Array.of(1, 2, 3, 4, 5)
+      for (const [from, to] of [
+        [500, 500],
+        [4500, 4500],
+        [500, 4500],
+      ])
+        sockets.send({
+          local: { address: one, port: from },
+          remote: { address: other, port: to },
+          data: from === to ? data : Uint8Array.of(0, 0, 0, 0, ...data),
+        })
+      await until(() => received.length === 3)
+      received.sort((a, b) => a.local.port - b.local.port || a.remote.port - b.remote.port)
+      for (const { remote, data: got } of received) {
+        assert.equal(remote.address, one)
+        assert.deepEqual(got, data)
+      }
+      assert.deepEqual(
+        received.map(({ local }) => [local.address, local.port]),
+        [
+          [other, 500],
+          [other, 4500],
+          [other, 4500],
+        ],
+      )
+    })
+
+  test('ESP on the NAT traversal port reaches the ASP of its SPI, keepalives the first', async () => {
+    const [{ asps, natT }] = families
+    const sender = createSocket('udp4').bind(0, '10.255.0.1')
+    await once(sender, 'listening')
+    const reader = new Datagrams()
+    for (const spi of [256, 257, 1002, 1003]) {
+      sender.send(Uint8Array.of(0, 0, spi >> 8, spi & 255, 0, 0, 0, 1), 4500, '10.255.0.2')
+      const fd = asps[spi % ASPS]
+      await readable(fd)
+      const [datagram] = reader.receive(fd)
+      assert.equal(datagram.data[3], spi & 255)
+      assert.equal(datagram.local, '10.255.0.2')
+    }
+    sender.send(Uint8Array.of(0xff), 4500, '10.255.0.2')
+    await readable(asps[0])
+    assert.deepEqual([...reader.receive(asps[0])[0].data], [0xff])
+    assert.deepEqual(reader.receive(natT), [])
+    assert.deepEqual(foreign, [])
+    sender.close()
+  })
+
+  test('a taken port is refused with a remedy and leaves nothing open', () => {
+    const before = descriptors()
+    assert.throws(
+      () => openUdp({ asps: 1, ikePort: 500, natTPort: 4501 }),
+      /cannot bind UDP port 500 \(IPv4\): EADDRINUSE; another process has it/,
+    )
+    assert.equal(descriptors(), before)
+  })
+}
+
+function rawTests(): void {
+  let families: RawFamily[] = []
+  before(() => {
+    families = openRaw(IPPROTO_ESP, ASPS)
+  })
+  after(() => closeRaw(families))
+
+  test('native ESP: exactly one ASP sees a packet; IPv4 with its header, IPv6 without', () => {
+    for (const [index, address] of [
+      [0, '10.255.0.2'],
+      [1, '::1'],
+    ] as const)
+      for (const spi of [300, 301]) {
+        sendRaw(families[index].aspsDontFragment[0], address, spi)
+        const packets = families[index].asps.map(receiveRaw)
+        const mine = packets[spi % ASPS]
+        assert.ok(mine !== null, `ASP ${(spi % ASPS) + 1} received nothing`)
+        assert.equal(packets[1 - (spi % ASPS)], null, 'the other ASP must not see it')
+        const start = index === 0 ? 20 : 0
+        if (index === 0) assert.deepEqual([mine[0], mine[9]], [0x45, IPPROTO_ESP])
+        assert.equal((mine[start + 2] << 8) | mine[start + 3], spi)
+      }
+  })
+
+  test('a packet too short for an SPI reaches the first ASP alone', () => {
+    sendRaw(families[0].aspsDontFragment[1], '10.255.0.2', 1, 3)
+    assert.equal(receiveRaw(families[0].asps[0])?.length, 23)
+    assert.equal(receiveRaw(families[0].asps[1]), null)
+  })
+}
+
+function sendRaw(fd: number, address: string, spi: number, length = 16): void {
+  const bytes = Uint8Array.of(0, 0, spi >> 8, spi & 255, 0, 0, 0, 1, 9, 9, 9, 9, 9, 9, 9, 9).subarray(
+    0,
+    length,
+  )
+  assert.equal(new Datagrams().send(fd, null, { address, port: 0 }, [], bytes), length)
+}
+
+/** Loopback delivers within the send call, so nothing has to be waited for. */
+function receiveRaw(fd: number): Uint8Array | null {
+  const arena = new Arena(4096)
+  arena.setWord(0, arena.address(256))
+  arena.setInt(8, putSockaddr(arena, 256, { address: '::', port: 0 }))
+  arena.setWord(16, arena.address(128))
+  arena.setWord(24, 1)
+  arena.setWord(128, arena.address(1024))
+  arena.setWord(136, 2048)
+  const length = recvmsg(fd, arena.address(0), MSG_DONTWAIT)
+  return length < 0 ? null : arena.bytes.slice(1024, 1024 + length)
+}
+
+function descriptors(): number {
+  return Number(execFileSync('sh', ['-c', `ls /proc/${process.pid}/fd | wc -l`], { encoding: 'utf8' }))
+}
+
+async function until(condition: () => boolean): Promise<void> {
+  const end = Date.now() + 3000
+  while (!condition() && Date.now() < end) await new Promise((resolve) => setTimeout(resolve, 2))
+  assert.ok(condition(), 'waited three seconds in vain')
+}
