@@ -1,10 +1,10 @@
 // One gateway of the lab: a real `asegate run` in its namespace, asked over its control socket.
 
 import { type ChildProcess, spawn } from 'node:child_process'
-import { connect } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { inNamespace, type NamespaceFd } from '../../bindings/linux/namespace.ts'
+import { ask } from '../manage/client.ts'
 
 const PROGRAM = fileURLToPath(new URL('./asegate.js', import.meta.url))
 const LOG_LINES = 200
@@ -101,36 +101,11 @@ async function waitReady(
   }
 }
 
-type Answer = { ok: boolean; data?: unknown; error?: { code: string; message: string } }
-
-/** One command over the control socket: a JSON object a line each way. */
-export function askGateway(socket: string, command: string): Promise<unknown> {
-  return new Promise((resolve, reject) => {
-    const stream = connect(socket)
-    let text = ''
-    stream.setEncoding('utf8').setTimeout(ANSWER_DEADLINE)
-    stream.once('connect', () => stream.write(`${JSON.stringify({ id: 1, command })}\n`))
-    stream.once('timeout', () => stream.destroy(new Error(`no answer to "${command}" within 5 s`)))
-    stream.once('error', reject)
-    stream.once('close', () => reject(new Error(`connection closed before the answer to "${command}"`)))
-    stream.on('data', (part: string) => {
-      text += part
-      const end = text.indexOf('\n')
-      if (end < 0) return
-      settleAnswer(text.slice(0, end), resolve, reject)
-      stream.destroy()
-    })
-  })
-}
-
-function settleAnswer(line: string, resolve: (data: unknown) => void, reject: (error: Error) => void): void {
-  try {
-    const answer = JSON.parse(line) as Answer
-    if (answer.ok) resolve(answer.data)
-    else reject(new Error(answer.error?.message ?? 'refused without a reason'))
-  } catch (error) {
-    reject(new Error(`unreadable answer: ${(error as Error).message}`))
-  }
+/** `data` of one command's answer; throws with the gateway's own message. */
+async function askGateway(socket: string, command: string): Promise<unknown> {
+  const answer = await ask(socket, command, ANSWER_DEADLINE)
+  if (answer.ok) return answer.data
+  throw new Error(answer.error.message)
 }
 
 async function endChild(

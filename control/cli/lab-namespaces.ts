@@ -83,7 +83,7 @@ function watchWire(plan: LabPlan, network: LabNetwork, wire: WireCounter, emit: 
   const nameOf = (address: string) => names.get(address) ?? address
   return openCapture(network.get(MIDDLE)!, (frame) => {
     if (frame.outgoing) return
-    const { ike } = wire.count(frame.bytes)
+    const { ike } = wire.countFrame(frame.bytes)
     if (ike !== null) emit({ kind: 'ike', seen: ike, fromName: nameOf(ike.from), toName: nameOf(ike.to) })
   })
 }

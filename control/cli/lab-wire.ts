@@ -74,10 +74,23 @@ export class WireCounter {
   }
 
   /** Counts one Ethernet frame and says what it was. */
-  count(frame: Uint8Array): Seen {
-    const seen = this.#judge(frame)
+  countFrame(frame: Uint8Array): Seen {
+    const type = frame.length < ETHERNET ? -1 : (frame[12]! << 8) | frame[13]!
+    if (type === TYPE_ARP) return this.#add(frame, seenOf('arp', null, null))
+    const known = type === TYPE_IPV4 || type === TYPE_IPV6
+    return known ? this.countPacket(frame.subarray(ETHERNET)) : this.#add(frame, seenOf('clear', null, null))
+  }
+
+  /** Counts one IP packet. */
+  countPacket(bytes: Uint8Array): Seen {
+    const version = (bytes[0] ?? 0) >> 4
+    const packet = version === 4 ? readIpv4(bytes) : version === 6 ? readIpv6(bytes) : null
+    return this.#add(bytes, packet === null ? seenOf('clear', null, null) : this.#judge(packet))
+  }
+
+  #add(bytes: Uint8Array, seen: Seen): Seen {
     const inside = this.#isProtected(seen.source) || this.#isProtected(seen.destination)
-    const readable = Buffer.from(frame.buffer, frame.byteOffset, frame.length).includes(this.#marker)
+    const readable = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).includes(this.#marker)
     this.counts[seen.kind]++
     if (inside) this.counts.protectedAddresses++
     if (readable) this.counts.plaintext++
@@ -85,12 +98,7 @@ export class WireCounter {
     return seen
   }
 
-  #judge(frame: Uint8Array): Seen {
-    if (frame.length < ETHERNET) return seenOf('clear', null, null)
-    const type = (frame[12]! << 8) | frame[13]!
-    if (type === TYPE_ARP) return seenOf('arp', null, null)
-    const packet = type === TYPE_IPV4 ? readIpv4(frame) : type === TYPE_IPV6 ? readIpv6(frame) : null
-    if (packet === null) return seenOf('clear', null, null)
+  #judge(packet: Packet): Seen {
     const kind = packet.offset > 0 ? this.#laterFragment(packet) : kindOf(packet)
     if (packet.more && packet.offset === 0) this.#remember(packet, kind)
     const ike = kind === 'ike' && packet.offset === 0 ? readIke(packet) : null
@@ -140,45 +148,43 @@ function seenOf(kind: WireKind, packet: Packet | null, ike: IkeSeen | null): See
 
 const fragmentKey = (packet: Packet) => `${packet.source} ${packet.destination} ${packet.id}`
 
-/** null: too short to be what its type says. */
-function readIpv4(frame: Uint8Array): Packet | null {
-  const at = ETHERNET
-  const header = (frame[at]! & 15) * 4
-  if (frame.length < at + 20 || header < 20 || frame.length < at + header) return null
-  const fragment = (frame[at + 6]! << 8) | frame[at + 7]!
+/** null: too short to be what its version says. */
+function readIpv4(bytes: Uint8Array): Packet | null {
+  const header = (bytes[0]! & 15) * 4
+  if (header < 20 || bytes.length < header) return null
+  const fragment = (bytes[6]! << 8) | bytes[7]!
   return {
-    source: frame.subarray(at + 12, at + 16).join('.'),
-    destination: frame.subarray(at + 16, at + 20).join('.'),
-    protocol: frame[at + 9]!,
-    id: `${frame[at + 4]}.${frame[at + 5]}`,
+    source: bytes.subarray(12, 16).join('.'),
+    destination: bytes.subarray(16, 20).join('.'),
+    protocol: bytes[9]!,
+    id: `${bytes[4]}.${bytes[5]}`,
     offset: fragment & 0x1fff,
     more: (fragment & 0x2000) !== 0,
-    payload: frame.subarray(at + header),
+    payload: bytes.subarray(header),
   }
 }
 
 /** The fixed header and, directly behind it, a fragment header; anything else stays the protocol it is. */
-function readIpv6(frame: Uint8Array): Packet | null {
-  const at = ETHERNET
-  if (frame.length < at + 40) return null
+function readIpv6(bytes: Uint8Array): Packet | null {
+  if (bytes.length < 40) return null
   const whole = {
-    source: ipv6Text(frame.subarray(at + 8, at + 24)),
-    destination: ipv6Text(frame.subarray(at + 24, at + 40)),
-    protocol: frame[at + 6]!,
+    source: ipv6Text(bytes.subarray(8, 24)),
+    destination: ipv6Text(bytes.subarray(24, 40)),
+    protocol: bytes[6]!,
     id: '',
     offset: 0,
     more: false,
-    payload: frame.subarray(at + 40),
+    payload: bytes.subarray(40),
   }
-  if (whole.protocol !== FRAGMENT_HEADER || frame.length < at + 48) return whole
-  const field = (frame[at + 42]! << 8) | frame[at + 43]!
+  if (whole.protocol !== FRAGMENT_HEADER || bytes.length < 48) return whole
+  const field = (bytes[42]! << 8) | bytes[43]!
   return {
     ...whole,
-    protocol: frame[at + 40]!,
-    id: frame.subarray(at + 44, at + 48).join('.'),
+    protocol: bytes[40]!,
+    id: bytes.subarray(44, 48).join('.'),
     offset: field >> 3,
     more: (field & 1) !== 0,
-    payload: frame.subarray(at + 48),
+    payload: bytes.subarray(48),
   }
 }
 

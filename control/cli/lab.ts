@@ -116,12 +116,12 @@ function modesFor(inProcess: boolean): LabMode[] {
 
 /**
  * Calls `end` once on Ctrl-C, SIGTERM or SIGHUP, and when a parent that would have passed them on is gone:
- * npm and the preflight are killed without a word to us, and nobody could stop the lab any more.
+ * npm can be killed without a word to us, and nobody would stop the lab any more.
  */
 function watchForEnd(end: () => void): () => void {
   for (const signal of SIGNALS) process.once(signal, end)
   const parent = process.ppid
-  const wrapped = process.env.npm_lifecycle_event !== undefined || process.env.ASEGATE_PREFLIGHT !== undefined
+  const wrapped = process.env.npm_lifecycle_event !== undefined
   const timer = setInterval(() => {
     if (process.ppid !== parent) end()
   }, PARENT_POLL)

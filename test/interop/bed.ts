@@ -116,7 +116,7 @@ function watch(network: Network, wire: WireCounter): () => void {
   const left = network.fd('left')
   const wan = linkIndex(left, 'wan')
   const capture = openCapture(left, (frame) => {
-    if (frame.device === wan && frame.outgoing) wire.count(frame.bytes)
+    if (frame.device === wan && frame.outgoing) wire.countFrame(frame.bytes)
   })
   return () => capture.close()
 }
