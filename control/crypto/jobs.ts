@@ -59,12 +59,12 @@ function deriveKeys(job: Job<'dh-derive'>): { privateKey: KeyObject; publicKey: 
   return { privateKey, publicKey }
 }
 
-/** Secrets come padded; an all-zero one is refused (RFC 7748 §6.1), as OpenSSL does for X25519 itself. */
+/** Secrets come padded. All zero is refused for X25519 (RFC 7748 §6.1); on the other curves x = 0 is a point like any. */
 function secretResult(job: Job<'dh-derive'>, raw: Buffer): CryptoResult {
   const secret = new Uint8Array(secretLength(job.group))
   secret.set(raw, secret.length - raw.length)
   wipe(raw)
-  const isZero = secret.every((byte) => byte === 0)
+  const isZero = job.group === 31 && secret.every((byte) => byte === 0)
   return isZero ? failed('shared secret is zero') : { kind: 'dh-derive', secret }
 }
 

@@ -1,9 +1,13 @@
 /** The kinds of vector files in the order in which they are asked. Every new `kind-*.ts` adds its line here. */
 import type { VectorKind } from './kind.ts'
 import { nistHmac, rfcHmac, wycheproofHmac } from './kind-hmac.ts'
+import { ikev2Exchange, modpDh, modpDhInvalid } from './kind-ike.ts'
+import { ikev1NotBuilt, nistIkev2Kdf } from './kind-ike-kdf.ts'
 import { nistAesCbc, nistAesExamples } from './kind-nist-aes.ts'
 import { notBuilt } from './kind-not-built.ts'
+import { nistEcdh, nistRsa, wycheproofEcdh, wycheproofRsa, wycheproofX25519 } from './kind-public-key.ts'
 import { wycheproofCbc } from './kind-wycheproof-cbc.ts'
+import { x509Chains } from './kind-x509.ts'
 
 /** All kinds; the first whose `matches` accepts a file runs it. `notBuilt` stands last. */
 export const vectorKinds: readonly VectorKind[] = [
@@ -13,5 +17,16 @@ export const vectorKinds: readonly VectorKind[] = [
   rfcHmac,
   nistHmac,
   wycheproofHmac,
+  modpDh,
+  modpDhInvalid,
+  ikev2Exchange,
+  nistIkev2Kdf,
+  nistEcdh,
+  nistRsa,
+  wycheproofX25519,
+  wycheproofEcdh,
+  wycheproofRsa,
+  x509Chains,
+  ikev1NotBuilt,
   notBuilt,
 ]
