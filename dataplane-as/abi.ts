@@ -41,6 +41,11 @@ export const MAX_PIECES = 128
 export const MAX_SEGMENTS = 64
 /** bytes in one transmit message: 65507 is the kernel's limit */
 export const MAX_MESSAGE_BYTES = 65000
+/** smallest and largest tunnel MTU: an inner packet plus ESP must fit a UDP datagram */
+export const MIN_INNER_BYTES = 68
+export const MAX_INNER_BYTES = 65280
+/** packets of one ASP get at least this; layout() refuses a smaller memory */
+export const MIN_PACKET_BYTES = 2097152
 /** a replay window is 0 (off) or a power of two between these */
 export const MIN_REPLAY_WINDOW = 32
 export const MAX_REPLAY_WINDOW = 4096
@@ -71,7 +76,7 @@ export const HEADER_DEVICES = 32
 export const HEADER_SELECTORS = 36
 export const HEADER_FIB_NODES = 40
 export const HEADER_TABLES = 44
-export const HEADER_SPI_SLOTS = 48 // power of two, at least twice the SAs
+export const HEADER_SPI_SLOTS = 48 // slots of one ASP's index: power of two, at least twice the SAs
 export const HEADER_SA_COLD = 64 // addresses of the regions from here
 export const HEADER_SA_IN = 68
 export const HEADER_SA_OUT = 72
@@ -209,7 +214,8 @@ export const CANARY_BYTES = 4096
 export const CANARY_PATTERN = 0x5ca1ab1e
 
 // ---- SPI index ---------------------------------------------------------------------------------------------
-// Open addressing over u32: 0 empty, all ones deleted, else SA index + 1. Inserted by compare-and-swap.
+// One index per ASP, written by that ASP only: open addressing over u32, 0 empty, all ones deleted, else SA index + 1.
+// An ASP that does not find an SPI in its own index looks into the others' to hand the packet over.
 
 export const SPI_SLOT_BYTES = 4
 export const SPI_HASH = 0x1e35a7bd // slot = (SPI * SPI_HASH) >> (32 - log2 slots)
@@ -230,6 +236,7 @@ export const TUNNEL_ECN = 32
 export const TUNNEL_FLAGS = 36
 export const TUNNEL_LAST_ACQUIRE = 40 // HEADER_NOW of the last ACQUIRE
 export const TUNNEL_ACQUIRED = 44 // 1 when one was ever raised
+export const TUNNEL_LAST_PEER_EVENT = 56 // HEADER_NOW of the last PEER_ADDR_CHANGED
 export const TUNNEL_TRACE_OUT = 48 // packets still to trace
 export const TUNNEL_TRACE_IN = 52
 /** Linux struct sockaddr_in or sockaddr_in6 of the peer (family in host order, port and address in network order,
@@ -332,7 +339,7 @@ export const ASP_FIB_COPY = 12 // card: copy in use, 0 or 1
 export const ASP_FIB_GENERATION = 16 // card: generation of that copy, 0 = no FIB yet
 export const ASP_NOW = 24 // card: u64 ms, HEADER_NOW without its wrap
 /** card, written by outbound() and inbound(): descriptors consumed. Less than given when an output filled up: hand
- * the rest in again once the outputs are sent. Never 0 when count was not 0. */
+ * the rest in again once the outputs are sent; the card has moved it to the front. Never 0 when count was not 0. */
 export const ASP_CONSUMED = 32
 /** card, written by outbound(): transmit descriptors produced */
 export const ASP_TX_COUNT = 36
@@ -349,6 +356,8 @@ export const ASP_ICMP_WINDOW = 60 // card: second of the ICMP rate limit
 export const ASP_ICMP_SENT = 64 // card: answers in that second
 export const ASP_SPI_WINDOW = 68 // card: second of the UNKNOWN_SPI rate limit
 export const ASP_EXPIRY_CURSOR = 72 // card: next SA tick() looks at
+export const ASP_SPI_RAISED = 76 // card: 1 when an UNKNOWN_SPI was ever raised
+export const ASP_INBOX_PENDING = 80 // card: u32[MAX_ASPS], where each inbox's tail goes with inboxDone()
 
 export const ASP_STATE_DOWN = 0
 export const ASP_STATE_UP = 1
@@ -413,8 +422,10 @@ export const OUT_ADDRESS = 0
 export const OUT_LENGTH = 4
 /** device it was read from: index into the device table */
 export const OUT_DEVICE = 8
-/** 0; reserved for OUT_FLAG_VNET: a virtio_net_hdr stands directly before the packet, which may be a super-packet */
+/** 0, or OUT_FLAG_HANDED_OVER as inbox() sets it. Bit 1 is reserved: a virtio_net_hdr stands directly before the
+ * packet, which may be a super-packet. Any other bit makes the descriptor malformed. */
 export const OUT_FLAGS = 12
+export const OUT_FLAG_HANDED_OVER = 1
 
 // ---- transmit descriptor: outbound() -> loop: one message, one sendmsg ---------------------------------------------
 
@@ -466,6 +477,9 @@ export const IN_ENCAPSULATION = 22
 export const IN_TOS = 23
 /** u8: protocol 50 or 51 with IN_RAW; 0 otherwise */
 export const IN_PROTOCOL = 24
+/** u8: 0, or IN_FLAG_HANDED_OVER as inbox() sets it */
+export const IN_FLAGS = 25
+export const IN_FLAG_HANDED_OVER = 1
 
 export const IN_UDP = 1 // UDP payload on the NAT-T port: ESP, IKE behind 4 zero bytes, or a keepalive
 export const IN_RAW = 2 // begins with the ESP header (raw IPv6 socket)
@@ -497,7 +511,6 @@ export const INBOX_RECORD_TOTAL = 0 // bytes of the whole record
 export const INBOX_RECORD_KIND = 4
 export const INBOX_RECORD_LENGTH = 8 // packet bytes
 export const INBOX_RECORD_DEVICE = 12 // OUT: device it was read from
-export const INBOX_RECORD_TUNNEL = 16 // OUT: tunnel the FIB named, + 1
 export const INBOX_RECORD_LOCAL_PORT = 20 // u16 host order
 export const INBOX_RECORD_ENCAPSULATION = 22 // u8
 export const INBOX_RECORD_TOS = 23 // u8
@@ -575,7 +588,7 @@ export const EVENT_U64_A = 16
 export const EVENT_U64_B = 24
 export const EVENT_U64_C = 32
 
-export const EVENT_READY = 1 // value: ABI_VERSION
+export const EVENT_READY = 1 // index: ASP; value: ABI_VERSION; extra: 1 = replaces an instance that trapped, all SAs of this ASP are gone
 export const EVENT_ACK = 2 // index: token; value: ERROR_*; extra: opcode
 export const EVENT_ACQUIRE = 3 // index: tunnel
 export const EVENT_SA_SOFT = 4 // index: SA
@@ -590,6 +603,7 @@ export const TRACE_LENGTH = 16 // u32, inner bytes
 export const TRACE_DIRECTION = 20 // u32: DIRECTION_*
 
 export const FAULT_CANARY = 1 // the band between keys and buffers was overwritten
+export const FAULT_RING = 2 // a ring's head and tail contradict each other; its content was given up
 
 // ---- drops: every packet that goes no further is counted once -----------------------------------------------------------------
 // bindings/drops.ts holds name and operator sentence of each; a test proves the two lists equal.

@@ -1,0 +1,354 @@
+// Security associations: from the record the driver wrote to one that packets may use, and back to zeros.
+//
+// reserved -> valid: every field checked, keys expanded, raw keys wiped, VALID stored last.
+// valid -> expired: a hard limit was reached; keys are wiped at the next tick, the record stays for its counters.
+// any -> free: everything zeroised, the kernels' scratch too (it holds round keys of the last burst).
+
+import {
+  ASP_SCRATCH,
+  CIPHER_AES_CBC,
+  CIPHER_NULL,
+  DIRECTION_IN,
+  DIRECTION_OUT,
+  ERROR_ASP,
+  ERROR_FIELD,
+  ERROR_INDEX,
+  ERROR_NONE,
+  ERROR_SELECTOR,
+  ERROR_SPI,
+  ERROR_STATE,
+  ERROR_SUITE,
+  EVENT_SA_HARD,
+  HEADER_KEYS,
+  HEADER_SELECTOR_TABLE,
+  HEADER_SELECTORS,
+  HOT_BLOCK_BYTES,
+  HOT_DEADLINE,
+  HOT_DESTINATION_COUNT,
+  HOT_FLAG_ANY,
+  HOT_FLAG_ESN,
+  HOT_FLAG_HARD_RAISED,
+  HOT_FLAG_IPV4,
+  HOT_FLAG_IPV6,
+  HOT_FLAGS,
+  HOT_HARD_BYTES,
+  HOT_HARD_PACKETS,
+  HOT_ICV_BYTES,
+  HOT_INTEGRITY,
+  HOT_IV_BYTES,
+  HOT_KEYS,
+  HOT_NEAR_WRAP,
+  HOT_ROUNDS,
+  HOT_SEQUENCE,
+  HOT_SEQUENCE_LIMIT,
+  HOT_SOFT_BYTES,
+  HOT_SOFT_PACKETS,
+  HOT_SOURCE_COUNT,
+  HOT_SOURCES,
+  HOT_SPI,
+  HOT_TUNNEL,
+  HOT_WINDOW,
+  HOT_WORD_MASK,
+  INTEGRITY_SHA1_96,
+  INTEGRITY_SHA256_128,
+  KEY_BLOCK_BYTES,
+  KEY_HMAC,
+  KEY_SCHEDULE,
+  MAX_CLASSES,
+  MAX_REPLAY_WINDOW,
+  MIN_REPLAY_WINDOW,
+  PROTOCOL_ESP,
+  SA_ASP,
+  SA_BUNDLE,
+  SA_CIPHER,
+  SA_CLASS,
+  SA_COLD_BYTES,
+  SA_DESTINATION_COUNT,
+  SA_DIRECTION,
+  SA_EXPIRED,
+  SA_FLAG_ESN,
+  SA_FLAGS,
+  SA_FLAGS_KNOWN,
+  SA_FREE,
+  SA_HARD_BYTES,
+  SA_HARD_PACKETS,
+  SA_HARD_SECONDS,
+  SA_IN_BYTES,
+  SA_INITIAL_SEQUENCE,
+  SA_INTEGRITY,
+  SA_INTEGRITY_KEY,
+  SA_INTEGRITY_KEY_BYTES,
+  SA_KEY,
+  SA_KEY_BYTES,
+  SA_OUT_BYTES,
+  SA_PROTOCOL,
+  SA_RESERVED,
+  SA_SELECTOR_FIRST,
+  SA_SOFT_BYTES,
+  SA_SOFT_PACKETS,
+  SA_SOURCE_COUNT,
+  SA_SPI,
+  SA_STATE,
+  SA_TABLE,
+  SA_TUNNEL,
+  SA_VALID,
+  SA_WINDOW,
+  SELECTOR_BYTES,
+  SELECTOR_END_PORT,
+  SELECTOR_FAMILY,
+  SELECTOR_PROTOCOL,
+  SELECTOR_START_PORT,
+  TUNNEL_ASP,
+  TUNNEL_FREE,
+  TUNNEL_STATE,
+} from './abi.ts'
+import { aesExpandKey, aesRounds } from './crypto/aes.ts'
+import { hmacPrepare } from './crypto/hmac-keys.ts'
+import { HASH_SHA1, HASH_SHA256 } from './crypto/job.ts'
+import { KERNEL_SCRATCH_BYTES } from './crypto/scratch.ts'
+import {
+  atomicLoad,
+  atomicStore,
+  block,
+  clock,
+  cold,
+  header,
+  hotIn,
+  hotOut,
+  sas,
+  self,
+  tunnelRecord,
+  tunnels,
+} from './machine.ts'
+import { wordsFor } from './replay.ts'
+import { raise } from './ring.ts'
+import { findSpi, insertSpi, NOT_FOUND, removeSpi } from './spi-index.ts'
+import { unlinkOutbound } from './tunnel.ts'
+
+const NEVER: u64 = u64.MAX_VALUE
+const LAST_32: u64 = 0xffffffff
+const SMALLEST_SPI: u32 = 256 // 1..255 are reserved (RFC 4303 §2.1)
+
+/** The hot record of an SA, whichever direction it has. */
+export function hotOf(sa: u32): usize {
+  return load<u32>(cold(sa) + SA_DIRECTION) === DIRECTION_IN ? hotIn(sa) : hotOut(sa)
+}
+
+export function keyBlock(sa: u32): usize {
+  return header(HEADER_KEYS) + sa * KEY_BLOCK_BYTES
+}
+
+/** -- reserved -> valid */
+export function addSa(sa: u32, direction: u32): u32 {
+  if (sa >= sas) return ERROR_INDEX
+  const record = cold(sa)
+  if (atomicLoad(record + SA_STATE) !== SA_RESERVED) return ERROR_STATE
+  let error = checkRecord(record, direction)
+  if (error === ERROR_NONE) error = checkSuite(record)
+  if (error === ERROR_NONE) error = checkSelectors(record)
+  if (error === ERROR_NONE && direction === DIRECTION_IN) {
+    if (findSpi(load<u32>(record + SA_SPI), load<u32>(record + SA_PROTOCOL)) !== NOT_FOUND) error = ERROR_SPI
+  }
+  if (error === ERROR_NONE && direction === DIRECTION_IN && !insertSpi(sa)) error = ERROR_SPI
+  if (error !== ERROR_NONE) {
+    wipeRawKeys(record)
+    return error
+  }
+  expandKeys(sa, record)
+  fillHot(sa, record)
+  wipeRawKeys(record)
+  atomicStore(record + SA_STATE, SA_VALID)
+  return ERROR_NONE
+}
+
+function checkRecord(record: usize, direction: u32): u32 {
+  if (load<u32>(record + SA_DIRECTION) !== direction) return ERROR_FIELD
+  const tunnel = load<u32>(record + SA_TUNNEL)
+  if (tunnel >= tunnels) return ERROR_INDEX
+  if (load<u32>(tunnelRecord(tunnel) + TUNNEL_STATE) === TUNNEL_FREE) return ERROR_STATE
+  if (load<u32>(record + SA_ASP) !== self || load<u32>(tunnelRecord(tunnel) + TUNNEL_ASP) !== self)
+    return ERROR_ASP
+  if (load<u32>(record + SA_SPI) < SMALLEST_SPI) return ERROR_SPI
+  if ((load<u32>(record + SA_FLAGS) & ~SA_FLAGS_KNOWN) !== 0) return ERROR_FIELD
+  if (load<u32>(record + SA_CLASS) >= <u32>MAX_CLASSES) return ERROR_FIELD
+  if (!windowHolds(load<u32>(record + SA_WINDOW))) return ERROR_FIELD
+  const esn = (load<u32>(record + SA_FLAGS) & SA_FLAG_ESN) !== 0
+  if (!esn && load<u64>(record + SA_INITIAL_SEQUENCE) > LAST_32) return ERROR_FIELD
+  return ERROR_NONE
+}
+
+function windowHolds(window: u32): bool {
+  if (window === 0) return true
+  return window >= <u32>MIN_REPLAY_WINDOW && window <= <u32>MAX_REPLAY_WINDOW && popcnt<u32>(window) === 1
+}
+
+/** What is built: AES-CBC or NULL with HMAC-SHA1-96 or HMAC-SHA2-256-128. No bundle, no big table. */
+function checkSuite(record: usize): u32 {
+  if (load<u32>(record + SA_PROTOCOL) !== PROTOCOL_ESP) return ERROR_SUITE
+  if (load<u32>(record + SA_BUNDLE) !== 0 || load<u32>(record + SA_TABLE) !== 0) return ERROR_SUITE
+  const keyBytes = load<u32>(record + SA_KEY_BYTES)
+  const cipher = load<u32>(record + SA_CIPHER)
+  if (cipher === CIPHER_AES_CBC) {
+    if (keyBytes !== 16 && keyBytes !== 24 && keyBytes !== 32) return ERROR_SUITE
+  } else if (cipher !== CIPHER_NULL || keyBytes !== 0) return ERROR_SUITE
+  const integrityBytes = load<u32>(record + SA_INTEGRITY_KEY_BYTES)
+  const integrity = load<u32>(record + SA_INTEGRITY)
+  if (integrity === INTEGRITY_SHA1_96) return integrityBytes === 20 ? ERROR_NONE : ERROR_SUITE
+  if (integrity === INTEGRITY_SHA256_128) return integrityBytes === 32 ? ERROR_NONE : ERROR_SUITE
+  return ERROR_SUITE
+}
+
+function checkSelectors(record: usize): u32 {
+  const sources = load<u32>(record + SA_SOURCE_COUNT)
+  const destinations = load<u32>(record + SA_DESTINATION_COUNT)
+  return checkSelectorRange(load<u32>(record + SA_SELECTOR_FIRST), sources, destinations)
+}
+
+/** Both sides or none, inside the table, each entry readable. */
+export function checkSelectorRange(first: u32, sources: u32, destinations: u32): u32 {
+  if (sources === 0 && destinations === 0) return ERROR_NONE
+  if (sources === 0 || destinations === 0) return ERROR_SELECTOR
+  const all = <u64>first + <u64>sources + <u64>destinations
+  if (all > <u64>header(HEADER_SELECTORS)) return ERROR_SELECTOR
+  for (let i = first; i < <u32>all; i++) {
+    const selector = selectorAddress(i)
+    const family = load<u32>(selector + SELECTOR_FAMILY)
+    const known = family === 4 || family === 6
+    if (!known || load<u32>(selector + SELECTOR_PROTOCOL) > 255) return ERROR_SELECTOR
+    if (load<u32>(selector + SELECTOR_START_PORT) > 65535) return ERROR_SELECTOR
+    if (load<u32>(selector + SELECTOR_END_PORT) > 65535) return ERROR_SELECTOR
+  }
+  return ERROR_NONE
+}
+
+function selectorAddress(index: u32): usize {
+  return header(HEADER_SELECTOR_TABLE) + index * SELECTOR_BYTES
+}
+
+function expandKeys(sa: u32, record: usize): void {
+  const keys = keyBlock(sa)
+  memory.fill(keys, 0, KEY_BLOCK_BYTES)
+  if (load<u32>(record + SA_CIPHER) === CIPHER_AES_CBC) {
+    aesExpandKey(record + SA_KEY, <i32>load<u32>(record + SA_KEY_BYTES), keys + KEY_SCHEDULE)
+  }
+  const hash = load<u32>(record + SA_INTEGRITY) === INTEGRITY_SHA1_96 ? HASH_SHA1 : HASH_SHA256
+  hmacPrepare(
+    hash,
+    record + SA_INTEGRITY_KEY,
+    <i32>load<u32>(record + SA_INTEGRITY_KEY_BYTES),
+    keys + KEY_HMAC,
+  )
+}
+
+function fillHot(sa: u32, record: usize): void {
+  const inbound = load<u32>(record + SA_DIRECTION) === DIRECTION_IN
+  const hot = hotOf(sa)
+  const aes = load<u32>(record + SA_CIPHER) === CIPHER_AES_CBC
+  const esn = (load<u32>(record + SA_FLAGS) & SA_FLAG_ESN) !== 0
+  const window = load<u32>(record + SA_WINDOW)
+  const last = esn ? NEVER : LAST_32
+  memory.fill(hot, 0, inbound ? SA_IN_BYTES : SA_OUT_BYTES)
+  store<u64>(hot + HOT_SEQUENCE, load<u64>(record + SA_INITIAL_SEQUENCE))
+  store<u64>(hot + HOT_SEQUENCE_LIMIT, last)
+  store<u64>(hot + HOT_NEAR_WRAP, (last / 5) * 4) // 80 %
+  store<u64>(hot + HOT_HARD_BYTES, limit(record + SA_HARD_BYTES))
+  store<u64>(hot + HOT_HARD_PACKETS, limit(record + SA_HARD_PACKETS))
+  store<u64>(hot + HOT_SOFT_BYTES, limit(record + SA_SOFT_BYTES))
+  store<u64>(hot + HOT_SOFT_PACKETS, limit(record + SA_SOFT_PACKETS))
+  const seconds = <u64>load<u32>(record + SA_HARD_SECONDS)
+  store<u64>(hot + HOT_DEADLINE, seconds === 0 ? NEVER : clock + seconds * 1000)
+  store<u32>(hot + HOT_SPI, bswap<u32>(load<u32>(record + SA_SPI)))
+  store<u32>(hot + HOT_ROUNDS, aes ? <u32>aesRounds(<i32>load<u32>(record + SA_KEY_BYTES)) : 0)
+  store<u32>(hot + HOT_INTEGRITY, load<u32>(record + SA_INTEGRITY))
+  store<u32>(hot + HOT_ICV_BYTES, load<u32>(record + SA_INTEGRITY) === INTEGRITY_SHA1_96 ? 12 : 16)
+  store<u32>(hot + HOT_IV_BYTES, aes ? 16 : 0)
+  store<u32>(hot + HOT_BLOCK_BYTES, aes ? 16 : 4)
+  store<u32>(hot + HOT_KEYS, <u32>keyBlock(sa))
+  store<u32>(hot + HOT_TUNNEL, load<u32>(record + SA_TUNNEL))
+  store<u32>(hot + HOT_FLAGS, esn ? HOT_FLAG_ESN : 0)
+  store<u32>(hot + HOT_WINDOW, window)
+  if (inbound) store<u32>(hot + HOT_WORD_MASK, wordsFor(window) - 1)
+  setSelectors(
+    hot,
+    load<u32>(record + SA_SELECTOR_FIRST),
+    load<u32>(record + SA_SOURCE_COUNT),
+    load<u32>(record + SA_DESTINATION_COUNT),
+  )
+}
+
+function limit(field: usize): u64 {
+  const value = load<u64>(field)
+  return value === 0 ? NEVER : value
+}
+
+/** Points the hot record at checked selectors and notes which families they admit. */
+export function setSelectors(hot: usize, first: u32, sources: u32, destinations: u32): void {
+  let flags = load<u32>(hot + HOT_FLAGS) & ~(HOT_FLAG_ANY | HOT_FLAG_IPV4 | HOT_FLAG_IPV6)
+  if (sources === 0) flags |= HOT_FLAG_ANY | HOT_FLAG_IPV4 | HOT_FLAG_IPV6
+  for (let i: u32 = 0; i < sources; i++) {
+    flags |= load<u32>(selectorAddress(first + i) + SELECTOR_FAMILY) === 4 ? HOT_FLAG_IPV4 : HOT_FLAG_IPV6
+  }
+  store<u32>(hot + HOT_SOURCES, <u32>selectorAddress(first))
+  store<u32>(hot + HOT_SOURCE_COUNT, sources)
+  store<u32>(hot + HOT_DESTINATION_COUNT, destinations)
+  store<u32>(hot + HOT_FLAGS, flags)
+}
+
+function wipeRawKeys(record: usize): void {
+  memory.fill(record + SA_KEY, 0, SA_COLD_BYTES - SA_KEY)
+}
+
+/** -- valid -> expired: no packet passes any more. The event is raised once. */
+export function expireSa(sa: u32, hot: usize): void {
+  atomicStore(cold(sa) + SA_STATE, SA_EXPIRED)
+  const flags = load<u32>(hot + HOT_FLAGS)
+  if ((flags & HOT_FLAG_HARD_RAISED) !== 0) return
+  store<u32>(hot + HOT_FLAGS, flags | HOT_FLAG_HARD_RAISED)
+  raise(EVENT_SA_HARD, sa, 0, 0)
+}
+
+/** Raises an event of an SA unless its flag says it was raised. */
+export function raiseOnce(sa: u32, hot: usize, flag: u32, event: u32): void {
+  const flags = load<u32>(hot + HOT_FLAGS)
+  if ((flags & flag) !== 0) return
+  store<u32>(hot + HOT_FLAGS, flags | flag)
+  raise(event, sa, 0, 0)
+}
+
+/** Wipes the keys of an expired SA; not while jobs of a burst may still point to them. */
+export function wipeKeys(sa: u32): void {
+  memory.fill(keyBlock(sa), 0, KEY_BLOCK_BYTES)
+}
+
+/** -- any -> free */
+export function deleteSa(sa: u32): u32 {
+  if (sa >= sas) return ERROR_INDEX
+  const record = cold(sa)
+  const state = atomicLoad(record + SA_STATE)
+  if (state === SA_FREE) return ERROR_STATE
+  if (load<u32>(record + SA_ASP) !== self) return ERROR_ASP
+  if (state !== SA_RESERVED) forget(sa, record)
+  const bytes = SA_COLD_BYTES
+  wipeKeys(sa)
+  memory.fill(block + ASP_SCRATCH, 0, KERNEL_SCRATCH_BYTES)
+  memory.fill(record + 4, 0, bytes - 4)
+  atomicStore(record + SA_STATE, SA_FREE)
+  return ERROR_NONE
+}
+
+function forget(sa: u32, record: usize): void {
+  if (load<u32>(record + SA_DIRECTION) === DIRECTION_OUT) {
+    unlinkOutbound(load<u32>(record + SA_TUNNEL), sa)
+    memory.fill(hotOut(sa), 0, SA_OUT_BYTES)
+  } else {
+    removeSpi(sa)
+    memory.fill(hotIn(sa), 0, SA_IN_BYTES)
+  }
+}
+
+/** Deletes every SA of this ASP: after a reset none may go on with its old numbers. */
+export function deleteAllSas(): void {
+  for (let sa: u32 = 0; sa < sas; sa++) {
+    if (load<u32>(cold(sa) + SA_STATE) !== SA_FREE && load<u32>(cold(sa) + SA_ASP) === self) deleteSa(sa)
+  }
+}
