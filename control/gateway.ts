@@ -1,0 +1,422 @@
+// One gateway: the reducer decides, this file performs. It owns the order of things (one event at a time, its
+// effects in order, then the next), the one timer, and what outlives a reload.
+//
+// `asegate run`, the in-process lab and the tests use it alike; only the ports differ.
+
+import type { CheckResult, Config, Finding } from './config/model.ts'
+import type { Effect, GatewayEvent } from './effects.ts'
+import { createIkev2Engine } from './ikev2/engine.ts'
+import { CommandError } from './manage/error.ts'
+import { type Answer, execute } from './manage/exec.ts'
+import type { MemoryLog } from './manage/log.ts'
+import { createLimiter } from './manage/log.ts'
+import type {
+  Card,
+  CardEvent,
+  Clock,
+  CryptoJobs,
+  Entropy,
+  Files,
+  PacketTrace,
+  Resolver,
+  Routes,
+  Sockets,
+} from './ports.ts'
+import { Reducer } from './reducer.ts'
+import type { ChildSaId, Engine, EngineEnvironment, IkeSaView } from './sa/contract.ts'
+import { Changes, keptTunnels, type ReloadResult } from './tunnel/changes.ts'
+import { Dataplane, messageOf } from './tunnel/dataplane.ts'
+import { loadManualSas, manualSpis } from './tunnel/manual.ts'
+import { buildPeers, suitesOf } from './tunnel/peer.ts'
+import { SpiAllocator } from './tunnel/spi.ts'
+
+/** The machine, and the log. `log` keeps the ring that `show log` prints. */
+export type GatewayPorts = {
+  card: Card
+  sockets: Sockets
+  routes: Routes
+  clock: Clock
+  entropy: Entropy
+  cryptoJobs: CryptoJobs
+  files: Files
+  resolver: Resolver
+  log: MemoryLog
+}
+
+export type GatewayOptions = {
+  version: string
+  node: string
+  /** reads and checks a configuration file, for plan */
+  load?: (file: string) => CheckResult
+  /** another engine for tests; IKEv2 otherwise */
+  createEngine?: (environment: EngineEnvironment, config: Config) => Engine
+}
+
+/** How often the inbound counters of SAs are read: while a rekeyed SA waits for its first packet, and else. */
+const WATCH_SWITCH_MS = 100
+const WATCH_TRAFFIC_MS = 2_000
+/** `trace packet` answers after this long with what it has. */
+const TRACE_MS = 10_000
+
+export class Gateway {
+  readonly ports: GatewayPorts
+  readonly options: GatewayOptions
+  readonly dataplane: Dataplane
+  /** IKE drops by reason */
+  readonly drops = new Map<string, bigint>()
+  /** card counters at the last `clear counters` */
+  readonly baseline = new Map<string, bigint>()
+  readonly #engine: Engine
+  readonly #reducer: Reducer
+  readonly #spis: SpiAllocator
+  readonly #queue: GatewayEvent[] = []
+  readonly #limit: ReturnType<typeof createLimiter>
+  readonly #changes: Changes
+  readonly #failedAsps = new Set<number>()
+  #working = false
+  #stopped = false
+  #watchAt = Number.POSITIVE_INFINITY
+  #traceWaits: { at: number; done: () => void }[] = []
+
+  constructor(ports: GatewayPorts, config: Config, options: GatewayOptions) {
+    this.ports = ports
+    this.options = options
+    this.#limit = createLimiter(() => ports.clock.now())
+    this.#spis = new SpiAllocator(ports.entropy, manualSpis(config))
+    this.#engine = (options.createEngine ?? defaultEngine)(this.#engineEnvironment(), config)
+    this.#changes = new Changes(ports.files, config)
+    this.#reducer = new Reducer(this.#engine, this.#surroundings(), config)
+    this.dataplane = new Dataplane(ports.card, ports.routes, ports.log, (tunnel) =>
+      suitesOf(this.config, tunnel),
+    )
+  }
+
+  get config(): Config {
+    return this.#reducer.config
+  }
+
+  get tunnels() {
+    return this.#reducer.tunnels
+  }
+
+  now(): number {
+    return this.ports.clock.now()
+  }
+
+  ikeSas(): IkeSaView[] {
+    return this.#engine.ikeSas(this.now())
+  }
+
+  // ---- life
+
+  /** Commits the configuration and begins. Throws ConfigError or a sentence when the machine refuses. */
+  start() {
+    const { card, sockets, routes, log } = this.ports
+    const peers = buildPeers(this.config, this.ports.files)
+    for (const finding of routes.hostFindings()) log.log('warning', finding, { reason: 'host' })
+    card.onEvent((event) => this.#cardEvent(event))
+    sockets.onDatagram((datagram) => this.#submit({ kind: 'datagram', datagram }))
+    this.#submit({ kind: 'commit', config: this.config, peers, keep: new Set() })
+    this.#watchAt = this.now() + WATCH_TRAFFIC_MS
+    this.#arm()
+  }
+
+  /** Replaces the configuration; a refused one changes nothing. Unchanged tunnels keep their SAs. */
+  reload(config: Config): ReloadResult {
+    const plan = this.#changes.plan(this.config, config)
+    if (plan.refused.length > 0) return { ok: false, errors: plan.refused }
+    try {
+      const peers = buildPeers(config, this.ports.files)
+      this.#spis.reserve(manualSpis(config))
+      this.#submit({ kind: 'commit', config, peers, keep: keptTunnels(plan.changes) })
+      this.#changes.committed(config)
+      return { ok: true, plan: plan.findings }
+    } catch (error) {
+      return { ok: false, errors: [{ line: 0, code: 'auth', message: messageOf(error) }] }
+    }
+  }
+
+  /** What committing the file would do: keep, change, add or delete each tunnel. Throws CommandError when it is refused. */
+  plan(file: string): Finding[] {
+    const load = this.options.load
+    if (load === undefined) throw new CommandError('unsupported', 'this gateway reads no files')
+    const { config, errors } = load(file)
+    if (errors.length > 0) throw new CommandError('refused', `${file} is refused: ${errors[0].message}`)
+    const { findings, refused } = this.#changes.plan(this.config, config)
+    return [...refused, ...findings]
+  }
+
+  /** Devices this gateway has made. */
+  deviceNames(): Set<string> {
+    return this.dataplane.devices.names()
+  }
+
+  /** Deletes to the peers, keys out of the card, devices and routes gone; the guards stay. */
+  async stop(): Promise<void> {
+    if (this.#stopped) return
+    this.#submit({ kind: 'shutdown' })
+    this.#stopped = true
+    for (const wait of this.#traceWaits) wait.done()
+    this.ports.clock.wakeAt(Number.POSITIVE_INFINITY, () => {})
+    await this.dataplane.removeAll()
+  }
+
+  /** One exec command of the command language. */
+  command(line: string): Promise<Answer> {
+    return execute(this, line)
+  }
+
+  // ---- what commands may do
+
+  clearTunnel(tunnel: string) {
+    this.#submit({ kind: 'clear', tunnel })
+  }
+
+  rekeyChild(child: ChildSaId) {
+    this.#submit({ kind: 'rekey', child })
+  }
+
+  /** Guards that no configured route wants are removed; those in use stay, or their traffic could leave in clear. */
+  clearGuards(): { cleared: string[]; kept: string[] } {
+    const wanted = new Set(this.dataplane.devices.guards().map(({ prefix }) => prefix))
+    const stale = this.ports.routes.listGuards().filter(({ prefix }) => !wanted.has(prefix))
+    for (const guard of stale) this.ports.routes.deleteRoute(guard)
+    return { cleared: stale.map(({ prefix }) => prefix), kept: [...wanted] }
+  }
+
+  /** The ways of the next `count` packets of a tunnel; fewer when they do not come in time. */
+  async trace(tunnel: string, count: number): Promise<PacketTrace[]> {
+    const slot = this.dataplane.slot(tunnel)
+    if (slot === undefined) return []
+    let seen: PacketTrace[] = []
+    const traced = this.ports.card.trace(slot.ref, count).then((traces) => {
+      seen = traces
+    })
+    await Promise.race([traced, this.#after(TRACE_MS)])
+    return seen
+  }
+
+  #after(milliseconds: number): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#traceWaits.push({ at: this.now() + milliseconds, done: resolve })
+    this.#arm()
+    return promise
+  }
+
+  // ---- events in
+
+  #submit(event: GatewayEvent) {
+    if (this.#stopped) return
+    this.#queue.push(event)
+    if (!this.#working) this.#work()
+  }
+
+  /** An effect may cause the next event (a refusal of the card): it waits until this one is done. */
+  #work() {
+    this.#working = true
+    try {
+      for (let event = this.#queue.shift(); event !== undefined; event = this.#queue.shift())
+        for (const effect of this.#reducer.handle(event, this.now())) this.#perform(effect)
+    } finally {
+      this.#working = false
+    }
+    this.#arm()
+  }
+
+  #arm() {
+    const waits = this.#traceWaits.map(({ at }) => at)
+    const deadline = Math.min(this.#reducer.deadline(), this.#watchAt, ...waits)
+    if (!this.#stopped) this.ports.clock.wakeAt(deadline, () => this.#wake())
+  }
+
+  #wake() {
+    const now = this.now()
+    if (this.#watchAt <= now) this.#watch(now)
+    for (const wait of this.#traceWaits) if (wait.at <= now) wait.done()
+    this.#traceWaits = this.#traceWaits.filter(({ at }) => at > now)
+    this.#submit({ kind: 'tick' })
+  }
+
+  /** Liveness needs no probe where traffic arrives (RFC 7296 §2.4); a rekeyed SA is switched to (§2.8). */
+  #watch(now: number) {
+    const children = this.dataplane.children.active()
+    if (children.length > 0) this.#submit({ kind: 'activity', children })
+    const switching = [...this.tunnels.values()].some((tunnel) =>
+      [...tunnel.children.values()].includes(false),
+    )
+    this.#watchAt = now + (switching ? WATCH_SWITCH_MS : WATCH_TRAFFIC_MS)
+  }
+
+  #cardEvent(event: CardEvent) {
+    switch (event.kind) {
+      case 'acquire':
+        return this.#acquire(this.dataplane.nameOf(event.tunnel))
+      case 'sa-soft':
+      case 'sequence-near-wrap':
+      case 'sa-hard':
+        return this.#saEvent(event)
+      case 'asp-failed':
+        return this.#aspFailed(event.asp, event.reason)
+      case 'ready':
+        return this.#aspReady(event.asp)
+      case 'unknown-spi':
+        return this.#unknownSpi(event)
+      case 'peer-address':
+        return // the engine decides where a peer moved: only authentic IKE says so (action moved)
+    }
+  }
+
+  #acquire(tunnel: string | undefined) {
+    if (tunnel !== undefined) this.#submit({ kind: 'acquire', tunnel })
+  }
+
+  #saEvent(event: Extract<CardEvent, { sa: number }>) {
+    const entry = this.dataplane.children.byRef(event.sa)
+    if (entry === undefined) return
+    if (event.kind === 'sa-hard')
+      this.#submit({ kind: 'sa-expired', tunnel: entry.tunnel, child: entry.child })
+    else if (entry.child !== null) this.#submit({ kind: 'rekey', child: entry.child })
+  }
+
+  #aspFailed(asp: number, reason: string) {
+    this.#failedAsps.add(asp)
+    this.ports.log.log('error', `ASP ${asp} failed: ${reason}`, { reason: 'no-asp', asp })
+    for (const tunnel of this.dataplane.tunnelsOf(asp)) this.#submit({ kind: 'asp', tunnel, up: false })
+  }
+
+  #aspReady(asp: number) {
+    if (this.#failedAsps.delete(asp)) this.ports.log.log('info', `ASP ${asp} works again`, { asp })
+    for (const tunnel of this.dataplane.tunnelsOf(asp)) this.#submit({ kind: 'asp', tunnel, up: true })
+  }
+
+  #unknownSpi({ spi, source }: Extract<CardEvent, { kind: 'unknown-spi' }>) {
+    const { pass, held } = this.#limit('unknown-spi')
+    const fields = { reason: 'unknown-spi', source: source.address, spi, ...(held > 0 ? { held } : {}) }
+    if (pass) this.ports.log.log('info', 'packet with an SPI that no SA has', fields)
+  }
+
+  // ---- effects out
+
+  #perform(effect: Effect) {
+    switch (effect.kind) {
+      case 'send':
+        return this.ports.sockets.send(effect.datagram)
+      case 'compute':
+        return this.#compute(effect)
+      case 'resolve':
+        return this.#resolve(effect.tunnel, effect.name)
+      case 'install':
+        return this.#guarded(effect.child.tunnel, () => this.#install(effect))
+      case 'load-manual':
+        return this.#guarded(effect.tunnel, () => this.#loadManual(effect.tunnel))
+      case 'log':
+        return this.ports.log.log(effect.level, effect.message, effect.fields)
+      case 'drop':
+        this.drops.set(effect.reason, (this.drops.get(effect.reason) ?? 0n) + 1n)
+        return
+      default:
+        return this.#dataplaneEffect(effect)
+    }
+  }
+
+  #dataplaneEffect(
+    effect: Exclude<
+      Effect,
+      { kind: 'send' | 'compute' | 'resolve' | 'install' | 'load-manual' | 'log' | 'drop' }
+    >,
+  ) {
+    const { dataplane } = this
+    switch (effect.kind) {
+      case 'machine':
+        return dataplane.commit(effect.config)
+      case 'end-points':
+        return dataplane.setEndPoints(effect.tunnel, effect)
+      case 'activate':
+        return dataplane.children.activate(effect.child)
+      case 'remove':
+        return this.#remove(effect.child)
+      case 'inherit':
+        return dataplane.children.inherit(effect.from, effect.to)
+      case 'unload-manual':
+        return dataplane.children.unloadManual(effect.tunnel)
+      case 'carrier':
+        return dataplane.carrier(effect.tunnel, effect.up)
+    }
+  }
+
+  #install(effect: Extract<Effect, { kind: 'install' }>) {
+    this.#watchAt = Math.min(this.#watchAt, this.now() + WATCH_SWITCH_MS)
+    this.dataplane.install(effect.child, this.now())
+  }
+
+  #remove(child: ChildSaId) {
+    const spi = this.dataplane.children.inboundSpi(child)
+    this.dataplane.children.remove(child)
+    if (spi !== undefined) this.#spis.release(spi)
+  }
+
+  #loadManual(name: string) {
+    const tunnel = this.config.tunnels.get(name)
+    if (tunnel === undefined) return
+    this.dataplane.loadManual(name, loadManualSas(this.config, tunnel, this.ports.files), this.now())
+  }
+
+  /** A refusal of the card, or a key file that vanished, costs this tunnel and nothing else. */
+  #guarded(tunnel: string, step: () => void) {
+    try {
+      step()
+    } catch (error) {
+      this.#submit({ kind: 'refused', tunnel, text: messageOf(error) })
+    }
+  }
+
+  #compute({ ikeSa, token, job }: Extract<Effect, { kind: 'compute' }>) {
+    const failed = (error: unknown) => ({ kind: 'failed' as const, reason: messageOf(error) })
+    this.ports.cryptoJobs
+      .run(job)
+      .catch(failed)
+      .then((result) => this.#submit({ kind: 'computed', ikeSa, token, result }))
+  }
+
+  #resolve(tunnel: string, name: string) {
+    this.ports.resolver
+      .resolve(name)
+      .catch(() => [])
+      .then((addresses) => this.#submit({ kind: 'resolved', tunnel, addresses }))
+  }
+
+  // ---- what engine and reducer may ask
+
+  #engineEnvironment(): EngineEnvironment {
+    return {
+      random: (length) => this.ports.entropy.bytes(length),
+      wall: () => this.ports.clock.wall(),
+      allocateSpi: () => this.#spis.allocate(),
+      releaseSpi: (spi) => this.#spis.release(spi),
+    }
+  }
+
+  #surroundings() {
+    return {
+      random: (length: number) => this.ports.entropy.bytes(length),
+      wall: () => this.ports.clock.wall(),
+      sourceFor: (remote: string) => this.ports.sockets.sourceFor(remote),
+      aspUp: (tunnel: string) => this.#aspUp(tunnel),
+    }
+  }
+
+  #aspUp(tunnel: string): boolean {
+    const asp = this.dataplane.slot(tunnel)?.asp
+    if (asp === undefined || asp === null) return false
+    return this.ports.card.asps().some((status) => status.asp === asp && status.state === 'up')
+  }
+}
+
+/** A gateway over the given machine. Call start(); then reload(), command() and at last stop(). */
+export function createGateway(ports: GatewayPorts, config: Config, options: GatewayOptions): Gateway {
+  return new Gateway(ports, config, options)
+}
+
+function defaultEngine(environment: EngineEnvironment, config: Config): Engine {
+  return createIkev2Engine(environment, { ikePort: config.ikePort, cookieThreshold: config.cookieThreshold })
+}

@@ -1,0 +1,156 @@
+// The show commands about the card, the kernel and the program itself.
+
+import { SHARED_DEVICE } from '../config/defaults.ts'
+import type { Values } from '../config/match.ts'
+import type { StaticRoute, TunnelConfig } from '../config/model.ts'
+import { interfaceOf } from '../config/resolve.ts'
+import type { Gateway } from '../gateway.ts'
+import { groupOf, groupOfTunnel } from '../tunnel/asp.ts'
+import { deviceOf, staticRoutes, tunnelOfRoute } from '../tunnel/plan.ts'
+import { sinceBaseline } from './clear.ts'
+import { CommandError } from './error.ts'
+import { plainNumber } from './escape.ts'
+import { tunnelsNamed } from './find.ts'
+
+export function showVersion(gateway: Gateway) {
+  const { version, node } = gateway.options
+  return { version, node, abi: gateway.ports.card.abiVersion, build: gateway.ports.card.build }
+}
+
+export function showAsps(gateway: Gateway) {
+  return gateway.ports.card.asps().map(({ asp, state, role, packets }) => {
+    const tunnels = gateway.dataplane.tunnelsOf(asp)
+    return {
+      asp,
+      state,
+      role: aspRole(gateway, asp) ?? role,
+      group: aspGroup(gateway, asp),
+      tunnels,
+      packets: plainNumber(packets),
+    }
+  })
+}
+
+function aspGroups(gateway: Gateway) {
+  const named = [...gateway.config.aspGroups.keys()].map((name) => groupOf(gateway.config, name))
+  const used = [...gateway.config.tunnels.values()].map((tunnel) => groupOfTunnel(gateway.config, tunnel))
+  return [...named, ...used.filter(({ name }) => name === 'default').slice(0, 1)]
+}
+
+function aspGroup(gateway: Gateway, asp: number): string | null {
+  const groups = aspGroups(gateway).filter(
+    ({ active, standby }) => active.includes(asp) || standby.includes(asp),
+  )
+  return groups.length === 0 ? null : groups.map(({ name }) => name).join(' ')
+}
+
+function aspRole(gateway: Gateway, asp: number): 'active' | 'standby' | null {
+  const groups = aspGroups(gateway)
+  if (groups.some(({ active }) => active.includes(asp))) return 'active'
+  return groups.some(({ standby }) => standby.includes(asp)) ? 'standby' : null
+}
+
+export function showCircuits(gateway: Gateway, values: Values) {
+  const all = tunnelsNamed(gateway, undefined).map(({ config }) => config)
+  const circuits = all.filter(({ mode }) => mode === 'circuit')
+  const name = values.maybe('name')
+  const chosen = circuits.filter(
+    (config) => name === undefined || config.name === name || deviceOf(config) === name,
+  )
+  if (name !== undefined && chosen.length === 0)
+    throw new CommandError('not-found', `there is no circuit ${name}: name a circuit tunnel or its interface`)
+  return chosen.flatMap((config) => circuitRow(gateway, config))
+}
+
+function circuitRow(gateway: Gateway, config: TunnelConfig) {
+  const slot = gateway.dataplane.slot(config.name)
+  if (slot === undefined) return []
+  const counters = gateway.ports.card.tunnelCounters(slot.ref)
+  const device = gateway.dataplane.devices.view(deviceOf(config))
+  const loop = gateway.ports.card.stages(slot.ref).find(({ stage }) => stage === 'loop')
+  const stopped = interfaceOf(gateway.config, config)?.shutdown ?? false
+  return [
+    {
+      id: slot.ref,
+      device: deviceOf(config),
+      tunnel: config.name,
+      state: stopped ? 'shutdown' : device?.up ? 'up' : 'dormant',
+      mtu: device?.mtu ?? slot.mtu,
+      rx: { packets: plainNumber(counters.rxPackets), bytes: plainNumber(counters.rxBytes) },
+      tx: { packets: plainNumber(counters.txPackets), bytes: plainNumber(counters.txBytes) },
+      drops: plainNumber(counters.drops),
+      loopback: plainNumber(loop?.packets ?? 0n),
+      queues: [],
+    },
+  ]
+}
+
+export function showRoutes(gateway: Gateway, values: Values) {
+  const context = values.maybe('context')
+  if (context !== undefined && !gateway.config.contexts.has(context))
+    throw new CommandError('not-found', `there is no context ${context}`)
+  const configured = staticRoutes(gateway.config).map((route) => routeRow(gateway, route))
+  const known = new Set(configured.map(({ prefix }) => prefix))
+  return [...configured, ...kernelRoutes(gateway).filter(({ prefix }) => !known.has(prefix))]
+}
+
+function routeRow(gateway: Gateway, route: StaticRoute) {
+  const tunnel = tunnelOfRoute(gateway.config, route)
+  const { prefix, distance, nextHop } = route
+  const kind = nextHop.kind === 'null0' ? 'null0' : nextHop.kind === 'tunnel' ? 'tunnel-direct' : 'circuit'
+  const target = nextHop.kind === 'null0' ? 'null0' : nextHop.name
+  const installed = gateway.dataplane.devices
+    .installed()
+    .some((one) => one.prefix === prefix && one.metric === distance)
+  const guard = gateway.dataplane.devices.guards().some((one) => one.prefix === prefix)
+  return { prefix, kind, target, source: 'static', tunnel: tunnel?.name ?? null, distance, installed, guard }
+}
+
+/** Routes that others (a daemon, the operator) put onto our devices. */
+function kernelRoutes(gateway: Gateway) {
+  const devices = new Map<string, string>()
+  for (const { config } of gateway.tunnels.values()) devices.set(deviceOf(config), config.name)
+  return [...devices].flatMap(([device, tunnel]) => {
+    if (gateway.dataplane.devices.view(device) === null) return []
+    const shared = device === SHARED_DEVICE
+    return gateway.ports.routes.listRoutes(device).map(({ prefix, metric }) => ({
+      prefix,
+      kind: shared ? 'tunnel-direct' : 'circuit',
+      target: device,
+      source: 'kernel',
+      tunnel: shared ? null : tunnel,
+      distance: metric,
+      installed: true,
+      guard: false,
+    }))
+  })
+}
+
+export function showDrops(gateway: Gateway) {
+  const card = gateway.ports.card
+    .drops()
+    .map(({ reason, packets, sentence }) => ({ reason, packets, sentence }))
+  const ike = [...gateway.drops].map(([reason, packets]) => ({ reason, packets, sentence: '' }))
+  return [...card, ...ike]
+    .map((row) => ({ ...row, packets: sinceBaseline(gateway, `drop ${row.reason}`, row.packets) }))
+    .filter(({ packets }) => packets > 0n)
+    .map(({ reason, packets, sentence }) => ({ reason, packets: plainNumber(packets), sentence }))
+}
+
+/** `show counters`: per tunnel, packets and bytes both ways. */
+export function showStages(gateway: Gateway) {
+  return [...gateway.tunnels.keys()].flatMap((name) => {
+    const slot = gateway.dataplane.slot(name)
+    if (slot === undefined) return []
+    const counters = Object.entries(gateway.ports.card.tunnelCounters(slot.ref))
+    const since = counters.map(([key, value]) => [
+      key,
+      plainNumber(sinceBaseline(gateway, `${name} ${key}`, value)),
+    ])
+    return [{ tunnel: name, ...Object.fromEntries(since) }]
+  })
+}
+
+export function showLog(gateway: Gateway, values: Values) {
+  return gateway.ports.log.entries(values.maybeInt('last') ?? 50, values.maybe('name'))
+}

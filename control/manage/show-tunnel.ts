@@ -1,0 +1,120 @@
+// `show tunnel ipsec`: wanted and actual state of every tunnel; with `detail` everything that explains it.
+
+import { describeSelector } from '../address.ts'
+import type { Values } from '../config/match.ts'
+import type { Identity, TunnelConfig } from '../config/model.ts'
+import { selectorsOf } from '../config/selectors.ts'
+import { REASONS, renderEndpoint, reportData } from '../explain.ts'
+import type { Gateway } from '../gateway.ts'
+import { deviceOf, staticRoutes, tunnelOfRoute } from '../tunnel/plan.ts'
+import { stateOf, type Tunnel } from '../tunnel/record.ts'
+import { escapeText, plainNumber, safeValue } from './escape.ts'
+import { tunnelsNamed } from './find.ts'
+import { gatesOf } from './gates.ts'
+import { ipsecSaRow } from './show-sa.ts'
+
+export function showTunnels(gateway: Gateway, values: Values) {
+  const tunnels = tunnelsNamed(gateway, values.maybe('name'))
+  return tunnels.map((tunnel) =>
+    values.has('detail') ? detailRow(gateway, tunnel) : tunnelRow(gateway, tunnel),
+  )
+}
+
+function tunnelRow(gateway: Gateway, tunnel: Tunnel) {
+  const { config } = tunnel
+  const slot = gateway.dataplane.slot(config.name)
+  return {
+    name: config.name,
+    kind: config.kind,
+    mode: config.mode,
+    state: stateOf(tunnel),
+    reason: tunnel.reason,
+    local: tunnel.local ?? config.local ?? null,
+    remote: tunnel.remote ?? config.remote ?? null,
+    remoteId: remoteId(gateway, config),
+    interface: deviceOf(config),
+    asp: slot?.asp ?? null,
+    gate: tunnelGates(gateway, config.name),
+  }
+}
+
+/** The identity the peer proved; before that the one it must prove. */
+function remoteId(gateway: Gateway, config: TunnelConfig): string | null {
+  const proven = gateway.ikeSas().find(({ tunnel, remoteId: id }) => tunnel === config.name && id !== null)
+  if (proven?.remoteId) return escapeText(proven.remoteId)
+  const wanted = gateway.config.ikePolicies.get(config.ikePolicy ?? '')?.remoteId
+  return wanted === undefined ? null : identityText(wanted)
+}
+
+function identityText(id: Identity | 'any'): string {
+  return id === 'any' ? 'any' : `${id.kind} ${id.value}`
+}
+
+function tunnelGates(gateway: Gateway, name: string): string[] {
+  const entries = gateway.dataplane.children.entries().filter(({ tunnel }) => tunnel === name)
+  const ike = gateway.ikeSas().filter(({ tunnel }) => tunnel === name)
+  const items = ike.flatMap((sa) =>
+    gatesOf([sa.encryption, sa.authentication, sa.prf, `group ${sa.dhGroup}`]),
+  )
+  return [...new Set([...items, ...entries.flatMap((entry) => gatesOf([entry.cipher, entry.integrity]))])]
+}
+
+/** What each mode is and costs (features: circuit-based and economical path). */
+const COST = {
+  circuit:
+    'seven stages (ippa eppa loop ippa ase egress port); a device, counters and an MTU of its own; any routing protocol',
+  economical:
+    'four stages (ippa ase egress port); no device of its own, shares ase0; static routes and BGP only',
+} as const
+
+function detailRow(gateway: Gateway, tunnel: Tunnel) {
+  const { config } = tunnel
+  const { local, remote } = selectorsOf(gateway.config, config)
+  const now = gateway.now()
+  return {
+    ...tunnelRow(gateway, tunnel),
+    description: config.description === undefined ? null : escapeText(config.description),
+    meaning: tunnel.reason === null ? null : REASONS[tunnel.reason].meaning,
+    advice: tunnel.reason === null ? null : REASONS[tunnel.reason].advice,
+    phase: tunnel.phase,
+    inPhase: Math.round((now - tunnel.since) / 1000),
+    failures: tunnel.failures,
+    retryIn: Number.isFinite(tunnel.retryAt) ? Math.max(0, Math.round((tunnel.retryAt - now) / 1000)) : null,
+    path: COST[config.mode],
+    ...machineSide(gateway, config),
+    selectors: { local: local.map(describeSelector), remote: remote.map(describeSelector) },
+    routes: routesInto(gateway, config),
+    sas: saRows(gateway, config.name),
+    deaths: tunnel.deaths.map((death) => ({ ...death, at: new Date(death.at).toISOString() })),
+    reports: tunnel.reports.map((report) => safeValue(reportData(report))),
+  }
+}
+
+function machineSide(gateway: Gateway, config: TunnelConfig) {
+  const slot = gateway.dataplane.slot(config.name)
+  if (slot === undefined) return { mtu: null, encapsulation: null, outer: null, counters: null, stages: [] }
+  const counters = gateway.ports.card.tunnelCounters(slot.ref)
+  const { local, remote, encapsulation } = slot.ends
+  return {
+    mtu: slot.mtu,
+    encapsulation: slot.up ? encapsulation : null,
+    outer: slot.up ? { local, remote: renderEndpoint(remote) } : null,
+    counters: Object.fromEntries(Object.entries(counters).map(([key, value]) => [key, plainNumber(value)])),
+    stages: gateway.ports.card
+      .stages(slot.ref)
+      .map(({ stage, packets }) => ({ stage, packets: plainNumber(packets) })),
+  }
+}
+
+function routesInto(gateway: Gateway, config: TunnelConfig): string[] {
+  const routes = staticRoutes(gateway.config)
+  const own = routes.filter((route) => tunnelOfRoute(gateway.config, route)?.name === config.name)
+  return own.map(
+    ({ prefix, distance, withdraw }) => `${prefix} distance ${distance}${withdraw ? ' withdraw' : ''}`,
+  )
+}
+
+function saRows(gateway: Gateway, name: string) {
+  const entries = gateway.dataplane.children.entries().filter(({ tunnel }) => tunnel === name)
+  return entries.map((entry) => ipsecSaRow(gateway, entry))
+}

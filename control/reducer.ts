@@ -1,0 +1,242 @@
+// The gateway as a reducer: (event, now) -> effects. It joins the IKE engine with the life of the tunnels and
+// touches no machine: the gateway performs the effects and reports what came of them as further events.
+
+import type { Config } from './config/model.ts'
+import type { Effect, GatewayEvent, TunnelEvent } from './effects.ts'
+import { REASONS } from './explain.ts'
+import type { Endpoint } from './ports.ts'
+import type { Action, ChildInstall, ChildSaId, Engine, Reason } from './sa/contract.ts'
+import { Lifecycle, type Surroundings } from './tunnel/lifecycle.ts'
+import { wipePeers } from './tunnel/peer.ts'
+import { enter, newTunnel, recordDeath, type Tunnel } from './tunnel/record.ts'
+
+export class Reducer {
+  readonly #engine: Engine
+  readonly #env: Surroundings
+  readonly #life: Lifecycle
+  #tunnels = new Map<string, Tunnel>()
+  readonly #tunnelOfChild = new Map<ChildSaId, string>()
+  #effects: Effect[] = []
+  #stopped = false
+
+  constructor(engine: Engine, env: Surroundings, config: Config) {
+    const emit = (effect: Effect) => void this.#effects.push(effect)
+    const run = (actions: Action[], now: number) => this.#run(actions, now)
+    this.#engine = engine
+    this.#env = env
+    this.#life = new Lifecycle(config, engine, env, emit, run)
+  }
+
+  get tunnels(): ReadonlyMap<string, Tunnel> {
+    return this.#tunnels
+  }
+
+  get config(): Config {
+    return this.#life.config
+  }
+
+  /** One event in, everything to be done out, in order. */
+  handle(event: GatewayEvent, now: number): Effect[] {
+    if (this.#stopped) return []
+    this.#effects = []
+    this.#dispatch(event, now)
+    for (const tunnel of this.#tunnels.values()) if (tunnel.retryAt <= now) this.#life.begin(tunnel, now)
+    return this.#effects
+  }
+
+  /** Monotonic ms at which a tick is wanted; Infinity when idle. */
+  deadline(): number {
+    if (this.#stopped) return Number.POSITIVE_INFINITY
+    let earliest = this.#engine.deadline()
+    for (const tunnel of this.#tunnels.values()) earliest = Math.min(earliest, tunnel.retryAt)
+    return earliest
+  }
+
+  #dispatch(event: GatewayEvent, now: number) {
+    switch (event.kind) {
+      case 'commit':
+        return this.#commit(event, now)
+      case 'datagram':
+        return this.#run(this.#engine.receive(event.datagram, now), now)
+      case 'computed':
+        return this.#run(this.#engine.computed(event.ikeSa, event.token, event.result, now), now)
+      case 'tick':
+        return this.#run(this.#engine.tick(now), now)
+      case 'activity':
+        for (const child of event.children) this.#run(this.#engine.activity(child, now), now)
+        return
+      case 'rekey':
+        return this.#run(this.#engine.rekeyChild(event.child, now), now)
+      case 'shutdown':
+        return this.#shutdown(now)
+      default:
+        return this.#tunnelEvent(event, now)
+    }
+  }
+
+  #tunnelEvent(event: TunnelEvent, now: number) {
+    const tunnel = this.#tunnels.get(event.tunnel)
+    if (tunnel === undefined) return
+    switch (event.kind) {
+      case 'resolved':
+        return this.#life.resolved(tunnel, event.addresses, now)
+      case 'acquire':
+        return this.#life.acquire(tunnel, now)
+      case 'clear':
+        return this.#life.clear(tunnel, 'cleared', now)
+      case 'refused':
+        return this.#life.refused(tunnel, event.text, now)
+      case 'sa-expired':
+        return this.#life.expired(tunnel, event.child, now)
+      case 'asp':
+        return this.#life.asp(tunnel, event.up, now)
+    }
+  }
+
+  // Changed tunnels end under the old machine, then the machine changes, then the new ones begin.
+  #commit(event: Extract<GatewayEvent, { kind: 'commit' }>, now: number) {
+    const old = this.#tunnels
+    for (const [name, tunnel] of old) if (!event.keep.has(name)) this.#life.retire(tunnel, now)
+    const templates = this.#life.peers
+    this.#life.config = event.config
+    this.#life.peers = event.peers
+    this.#tunnels = new Map()
+    for (const wanted of event.config.tunnels.values()) {
+      const kept = event.keep.has(wanted.name) ? old.get(wanted.name) : undefined
+      if (kept !== undefined) kept.config = wanted
+      this.#tunnels.set(wanted.name, kept ?? startingTunnel(wanted, now))
+    }
+    this.#effects.push({ kind: 'machine', config: event.config })
+    for (const name of event.keep) {
+      const kept = this.#tunnels.get(name)
+      if (kept !== undefined) this.#life.offer(kept)
+    }
+    wipePeers(templates.values())
+  }
+
+  #shutdown(now: number) {
+    for (const tunnel of this.#tunnels.values()) tunnel.config = { ...tunnel.config, shutdown: true }
+    this.#run(this.#engine.shutdown(now), now)
+    for (const tunnel of this.#tunnels.values()) this.#life.retire(tunnel, now)
+    wipePeers(this.#life.peers.values())
+    this.#stopped = true
+  }
+
+  // ---- actions of the engine
+
+  #run(actions: Action[], now: number) {
+    for (const action of actions) this.#action(action, now)
+  }
+
+  #action(action: Action, now: number) {
+    switch (action.kind) {
+      case 'send':
+      case 'compute':
+        this.#effects.push(action)
+        return
+      case 'drop':
+        this.#effects.push({ kind: 'drop', reason: action.reason })
+        return
+      case 'install':
+        return this.#install(action.child, now)
+      case 'activate':
+        return this.#activate(action.child, now)
+      case 'remove':
+        return this.#remove(action.child, action.reason, now)
+      case 'report':
+        return this.#life.reported(this.#tunnels.get(action.report.tunnel ?? ''), action.report)
+      case 'failed':
+        return this.#failed(action.tunnel, action.reason, now)
+      default:
+        return this.#ikeAction(action)
+    }
+  }
+
+  #ikeAction(action: Extract<Action, { kind: 'ike-up' | 'ike-down' | 'ike-rekeyed' | 'moved' }>) {
+    const { tunnel } = action
+    switch (action.kind) {
+      case 'ike-up':
+        return this.#life.log('info', 'IKE SA up', { tunnel, ikeSa: action.ikeSa })
+      case 'ike-rekeyed':
+        this.#effects.push({ kind: 'inherit', from: action.from, to: action.to })
+        return this.#life.log('info', 'IKE SA rekeyed', { tunnel, ikeSa: action.to })
+      case 'moved':
+        return this.#moved(tunnel, action.remote)
+      case 'ike-down':
+        return this.#ikeDown(tunnel, action.ikeSa, action.reason)
+    }
+  }
+
+  #ikeDown(name: string, ikeSa: number, reason: Reason) {
+    const tunnel = this.#tunnels.get(name)
+    if (tunnel) recordDeath(tunnel, { kind: 'ike', id: ikeSa, reason, at: this.#env.wall() })
+    this.#life.log('info', `IKE SA down: ${REASONS[reason].meaning}`, { tunnel: name, reason, ikeSa })
+  }
+
+  /** The peer's address behind its NAT changed (RFC 7296 §2.23). */
+  #moved(name: string, remote: Endpoint) {
+    const local = this.#tunnels.get(name)?.local
+    if (local === undefined || local === null) return
+    this.#effects.push({ kind: 'end-points', tunnel: name, local, remote, encapsulation: 'udp' })
+    this.#life.log('info', 'the peer moved', { tunnel: name, remote: `${remote.address} ${remote.port}` })
+  }
+
+  #install(child: ChildInstall, now: number) {
+    const tunnel = this.#tunnels.get(child.tunnel)
+    this.#effects.push({ kind: 'install', child })
+    this.#tunnelOfChild.set(child.child, child.tunnel)
+    if (tunnel === undefined) return
+    tunnel.children.set(child.child, false)
+    tunnel.local = child.local
+    tunnel.encapsulation = child.encapsulation
+    this.#logInstall(child)
+    if (child.activateOutbound) this.#sends(tunnel, child.child, now)
+  }
+
+  #logInstall(child: ChildInstall) {
+    const { tunnel, encapsulation, ikeSa } = child
+    const suite = `${child.cipher}${child.integrity === null ? '' : ` ${child.integrity}`}`
+    const spis = { spiIn: hexSpi(child.spiIn), spiOut: hexSpi(child.spiOut) }
+    const what = child.replaces === null ? 'Child SA installed' : 'Child SA rekeyed'
+    this.#life.log('info', what, { tunnel, ...spis, suite, encapsulation, ikeSa })
+  }
+
+  #activate(child: ChildSaId, now: number) {
+    const tunnel = this.#tunnels.get(this.#tunnelOfChild.get(child) ?? '')
+    this.#effects.push({ kind: 'activate', child })
+    if (tunnel !== undefined) this.#sends(tunnel, child, now)
+  }
+
+  #sends(tunnel: Tunnel, child: ChildSaId, now: number) {
+    tunnel.children.set(child, true)
+    this.#life.up(tunnel, now)
+  }
+
+  #remove(child: ChildSaId, reason: Reason | 'replaced', now: number) {
+    const tunnel = this.#tunnels.get(this.#tunnelOfChild.get(child) ?? '')
+    this.#tunnelOfChild.delete(child)
+    this.#effects.push({ kind: 'remove', child })
+    if (tunnel === undefined || !tunnel.children.delete(child)) return
+    recordDeath(tunnel, { kind: 'child', id: child, reason, at: this.#env.wall() })
+    this.#life.log('debug', 'Child SA removed', { tunnel: tunnel.config.name, reason, child })
+    if (reason !== 'replaced' && ![...tunnel.children.values()].includes(true))
+      this.#life.down(tunnel, reason, now)
+  }
+
+  #failed(name: string, reason: Reason, now: number) {
+    const tunnel = this.#tunnels.get(name)
+    if (tunnel?.phase === 'negotiating') this.#life.fail(tunnel, reason, now)
+  }
+}
+
+function startingTunnel(config: Tunnel['config'], now: number): Tunnel {
+  const tunnel = newTunnel(config, now)
+  enter(tunnel, 'waiting', now)
+  tunnel.retryAt = now
+  return tunnel
+}
+
+/** `0xc0ffee01`, eight digits. */
+export function hexSpi(spi: number): string {
+  return `0x${(spi >>> 0).toString(16).padStart(8, '0')}`
+}

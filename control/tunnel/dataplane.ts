@@ -1,0 +1,262 @@
+// The card and the kernel as tunnels need them: performs the effects of the reducer, knows which tunnel lies
+// in which slot of the card, and asks nothing about IKE.
+//
+// Fail closed: a tunnel lies in the card, its device and its routes stand, before any SA exists; the card drops
+// what it cannot protect. Guards are laid first and taken last.
+
+import { addressFamily } from '../address.ts'
+import { DEFAULT_IPSEC_POLICY } from '../config/defaults.ts'
+import type { Config, IpsecPolicy, TunnelConfig } from '../config/model.ts'
+import { mtuCeilingOf } from '../config/resolve.ts'
+import type {
+  Address,
+  Card,
+  CardTunnel,
+  Encapsulation,
+  Endpoint,
+  FibEntry,
+  Log,
+  Routes,
+  TunnelRef,
+} from '../ports.ts'
+import type { ChildInstall } from '../sa/contract.ts'
+import { assignAsps } from './asp.ts'
+import { Children } from './children.ts'
+import { Devices } from './devices.ts'
+import { type LoadedManualSa, wipeManualSas } from './manual.ts'
+import { effectiveMtu, type MtuInput } from './mtu.ts'
+import { type DevicePlan, deviceOf, type MachinePlan, planMachine } from './plan.ts'
+
+type Ends = { local: Address; remote: Endpoint; encapsulation: Encapsulation }
+type Slot = {
+  ref: TunnelRef
+  config: TunnelConfig
+  asp: number | null
+  up: boolean
+  ends: Ends
+  mtu: number
+  /** what the SA in use costs; before the first SA the dearest of what may be negotiated */
+  suite: MtuInput[]
+}
+
+/** End points of a tunnel whose peer is not known yet: the card drops everything into it. */
+const NOWHERE: Ends = { local: '0.0.0.0', remote: { address: '0.0.0.0', port: 0 }, encapsulation: 'raw' }
+
+/** The suites a tunnel may come to use, for its MTU before the first SA. */
+export type SuitesOf = (tunnel: TunnelConfig) => Pick<MtuInput, 'cipher' | 'integrity'>[]
+
+export class Dataplane {
+  readonly children: Children
+  readonly devices: Devices
+  readonly #card: Card
+  readonly #log: Log
+  readonly #suitesOf: SuitesOf
+  readonly #slots = new Map<string, Slot>()
+  readonly #nameOf = new Map<TunnelRef, string>()
+  #plan: MachinePlan | null = null
+  #config: Config | null = null
+  #fib: Promise<void> = Promise.resolve()
+
+  constructor(card: Card, routes: Routes, log: Log, suitesOf: SuitesOf) {
+    this.#card = card
+    this.#log = log
+    this.#suitesOf = suitesOf
+    this.children = new Children(card)
+    this.devices = new Devices(routes, log)
+  }
+
+  // ---- configuration
+
+  /** Makes card, devices and routes equal to the configuration. Tunnels that go have lost their SAs before. */
+  commit(config: Config) {
+    this.#config = config
+    const before = new Map([...this.#slots].flatMap(([name, { asp }]) => (asp === null ? [] : [[name, asp]])))
+    const existing = new Set(this.#card.asps().map(({ asp }) => asp))
+    const asps = assignAsps(config, before, existing)
+    const gone = [...this.#slots].filter(([name]) => !config.tunnels.has(name))
+    for (const tunnel of config.tunnels.values()) this.#setMtu(config, tunnel, asps.get(tunnel.name) ?? null)
+    this.#layOut(config)
+    for (const tunnel of config.tunnels.values()) this.#carry(tunnel.name)
+    for (const [name, slot] of gone) this.#forget(name, slot)
+    this.#swapFib(gone.map(([, slot]) => slot.ref))
+  }
+
+  /** First pass: the slot with its MTU, so that the device plan can ask for it. Second: into the card. */
+  #setMtu(config: Config, tunnel: TunnelConfig, asp: number | null) {
+    const known = this.#slots.get(tunnel.name)
+    const suite = known?.up ? known.suite : this.#dearest(tunnel)
+    const mtu = effectiveMtu(mtuCeilingOf(config, tunnel), suite)
+    const slot: Slot = known ?? { ref: -1, config: tunnel, asp, up: false, ends: NOWHERE, mtu, suite }
+    Object.assign(slot, { config: tunnel, asp, mtu, suite })
+    this.#slots.set(tunnel.name, slot)
+  }
+
+  #dearest(tunnel: TunnelConfig): MtuInput[] {
+    const encapsulation = tunnel.natTraversal === 'off' || tunnel.kind === 'manual' ? 'raw' : 'udp'
+    const outerFamily = addressFamily(tunnel.remote ?? '') ?? 6 // a name may resolve to either
+    return this.#suitesOf(tunnel).map((suite) => ({ ...suite, encapsulation, outerFamily }))
+  }
+
+  #layOut(config: Config) {
+    const up = new Set([...this.#slots].filter(([, slot]) => slot.up).map(([name]) => name))
+    this.#plan = planMachine(config, up)
+    this.devices.commit(this.#plan, (device) => this.#deviceMtu(device))
+    for (const [name, slot] of this.#slots) if (config.tunnels.has(name)) this.#program(slot)
+  }
+
+  #deviceMtu(device: DevicePlan): number {
+    return Math.min(...device.tunnels.map((name) => this.#slots.get(name)?.mtu ?? 576))
+  }
+
+  /** Writes the slot into the card's tunnel table. */
+  #program(slot: Slot) {
+    const tunnel = this.#cardTunnel(slot)
+    slot.ref = slot.ref < 0 ? this.#card.setTunnel(tunnel) : this.#card.setTunnel(tunnel, slot.ref)
+    this.#nameOf.set(slot.ref, slot.config.name)
+  }
+
+  #cardTunnel(slot: Slot): CardTunnel {
+    const { config, ends, mtu, asp } = slot
+    const { dfBit, dscp, ecn } = this.#ipsecPolicy(config)
+    const { name, mode } = config
+    return { name, mode, asp: asp ?? 1, ...ends, device: deviceOf(config), mtu, dfBit, dscp, ecn }
+  }
+
+  #ipsecPolicy(tunnel: TunnelConfig): Pick<IpsecPolicy, 'dfBit' | 'dscp' | 'ecn'> {
+    const policies = this.#config?.ipsecPolicies
+    const policy = policies?.get(tunnel.ipsecPolicy) ?? policies?.get(DEFAULT_IPSEC_POLICY)
+    return policy ?? { dfBit: 'copy', dscp: 'copy', ecn: 'normal' }
+  }
+
+  #forget(name: string, slot: Slot) {
+    this.#slots.delete(name)
+    this.#nameOf.delete(slot.ref)
+  }
+
+  /** A tunnel's slot is reused only after no ASP reads a FIB that names it. */
+  #swapFib(gone: TunnelRef[]) {
+    const entries = this.#fibEntries()
+    this.#fib = this.#fib
+      .then(() => this.#card.setFib(entries))
+      .then(() => {
+        for (const ref of gone) this.#card.deleteTunnel(ref)
+      })
+      .catch((error: unknown) => this.#log.log('error', `cannot change the card’s FIB: ${messageOf(error)}`))
+  }
+
+  #fibEntries(): FibEntry[] {
+    return (this.#plan?.fib ?? []).flatMap(({ prefix, target }): FibEntry[] => {
+      if (target === 'null0') return [{ prefix, target }]
+      const slot = this.#slots.get(target.tunnel)
+      return slot === undefined ? [] : [{ prefix, target: { tunnel: slot.ref } }]
+    })
+  }
+
+  // ---- effects of one tunnel
+
+  setEndPoints(name: string, ends: Ends) {
+    const slot = this.#slots.get(name)
+    if (slot === undefined || sameEnds(slot.ends, ends)) return
+    const onlyPeer = slot.ends.local === ends.local
+    slot.ends = ends
+    if (onlyPeer) this.#card.setPeer(slot.ref, ends.remote, ends.encapsulation)
+    else this.#program(slot)
+  }
+
+  /** Throws the card's refusal. */
+  install(child: ChildInstall, now: number) {
+    const slot = this.#slots.get(child.tunnel)
+    if (slot === undefined) throw new Error(`there is no tunnel ${child.tunnel}`)
+    const { local, remote, encapsulation, cipher, integrity } = child
+    this.setEndPoints(child.tunnel, { local, remote, encapsulation })
+    this.children.install(child, slot.ref, now)
+    const outerFamily = addressFamily(remote.address) ?? 4
+    this.#suite(slot, [{ cipher, integrity, encapsulation, outerFamily }])
+  }
+
+  /** Throws the card's refusal. */
+  loadManual(name: string, sas: LoadedManualSa[], now: number) {
+    const slot = this.#slots.get(name)
+    try {
+      if (slot !== undefined) this.children.loadManual(name, slot.ref, sas, now)
+    } finally {
+      wipeManualSas(sas)
+    }
+  }
+
+  #suite(slot: Slot, suite: MtuInput[]) {
+    slot.suite = suite
+    const mtu =
+      this.#config === null ? slot.mtu : effectiveMtu(mtuCeilingOf(this.#config, slot.config), suite)
+    if (mtu === slot.mtu) return
+    slot.mtu = mtu
+    this.#program(slot)
+    const device = this.#plan?.devices.get(deviceOf(slot.config))
+    if (device !== undefined) this.devices.setMtu(device.name, this.#deviceMtu(device))
+  }
+
+  /** Carrier of the circuit, operational state of the device, routes with `withdraw`. */
+  carrier(name: string, up: boolean) {
+    const slot = this.#slots.get(name)
+    if (slot === undefined) return
+    slot.up = up
+    this.#carry(name)
+    if (this.#config !== null && this.#hasWithdraw(name)) this.#relayRoutes(this.#config)
+  }
+
+  #carry(name: string) {
+    const slot = this.#slots.get(name)
+    const device = this.#plan?.devices.get(slot === undefined ? '' : deviceOf(slot.config))
+    if (slot === undefined || slot.ref < 0) return
+    this.#card.setTunnelState(slot.ref, slot.up && !device?.shutdown)
+    if (device === undefined) return
+    const anyUp = device.tunnels.some((tunnel) => this.#slots.get(tunnel)?.up)
+    this.devices.carrier(device.name, anyUp && !device.shutdown)
+  }
+
+  #hasWithdraw(name: string): boolean {
+    const routes = [...(this.#config?.contexts.values() ?? [])].flatMap((context) => context.routes)
+    const device = deviceOf(this.#slots.get(name)?.config as TunnelConfig)
+    return routes.some(
+      ({ withdraw, nextHop }) =>
+        withdraw && nextHop.kind !== 'null0' && (nextHop.name === name || nextHop.name === device),
+    )
+  }
+
+  #relayRoutes(config: Config) {
+    const up = new Set([...this.#slots].filter(([, slot]) => slot.up).map(([tunnel]) => tunnel))
+    this.#plan = planMachine(config, up)
+    this.devices.commit(this.#plan, (device) => this.#deviceMtu(device))
+  }
+
+  // ---- questions
+
+  nameOf(ref: TunnelRef): string | undefined {
+    return this.#nameOf.get(ref)
+  }
+
+  slot(name: string): Readonly<Slot> | undefined {
+    return this.#slots.get(name)
+  }
+
+  /** The tunnels an ASP carries. */
+  tunnelsOf(asp: number): string[] {
+    return [...this.#slots].filter(([, slot]) => slot.asp === asp).map(([name]) => name)
+  }
+
+  /** SAs out of the card, devices and routes gone, guards left. */
+  async removeAll(): Promise<void> {
+    this.children.removeAll()
+    this.devices.removeAll()
+    await this.#fib
+  }
+}
+
+function sameEnds(a: Ends, b: Ends): boolean {
+  const sameRemote = a.remote.address === b.remote.address && a.remote.port === b.remote.port
+  return a.local === b.local && sameRemote && a.encapsulation === b.encapsulation
+}
+
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}

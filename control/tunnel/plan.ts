@@ -1,0 +1,115 @@
+// What the machine must look like for a configuration: devices, kernel routes, guards, FIB. Pure data; the
+// data plane compares it with what it made before and does the difference.
+//
+//   circuit tunnel     its own TUN device, kernel routes onto it
+//   economical tunnel  the shared device ase0, kernel routes onto it, the same prefixes in the card's FIB
+//   guard              a blackhole of the worst metric under each route into a tunnel: it keeps the traffic
+//                      from leaving in clear when the device is gone, and so it outlives the process
+
+import { SHARED_DEVICE } from '../config/defaults.ts'
+import type { Config, StaticRoute, TunnelConfig } from '../config/model.ts'
+import { interfaceOf } from '../config/resolve.ts'
+import type { Route } from '../ports.ts'
+
+/** Metric of guards: the largest the kernel takes, so that any other route wins. */
+export const GUARD_METRIC = 0xffffffff
+
+export type DevicePlan = {
+  name: string
+  tunnels: string[]
+  multicast: boolean
+  addresses: string[]
+  shutdown: boolean
+}
+export type FibPlan = { prefix: string; target: { tunnel: string } | 'null0' }
+export type MachinePlan = {
+  devices: Map<string, DevicePlan>
+  guards: Route[]
+  routes: Route[]
+  fib: FibPlan[]
+}
+
+/** The plan for `config`; `up` names the tunnels that carry traffic now (routes with `withdraw` need it). */
+export function planMachine(config: Config, up: ReadonlySet<string>): MachinePlan {
+  const routes = staticRoutes(config)
+  return {
+    devices: planDevices(config),
+    guards: uniqueRoutes(routes.filter(guarded).map(guardOf)),
+    routes: uniqueRoutes(routes.flatMap((route) => kernelRoute(config, route, up))),
+    fib: routes.flatMap(fibEntry),
+  }
+}
+
+/** Static routes of all contexts in the order of the file. */
+export function staticRoutes(config: Config): StaticRoute[] {
+  return [...config.contexts.values()].flatMap((context) => context.routes)
+}
+
+/** The device that carries a tunnel's inner packets. */
+export function deviceOf(tunnel: TunnelConfig): string {
+  return tunnel.mode === 'economical' ? SHARED_DEVICE : (tunnel.bind?.interface ?? '')
+}
+
+/** The tunnel that a static route leads into, if any. */
+export function tunnelOfRoute(config: Config, route: StaticRoute): TunnelConfig | undefined {
+  const { nextHop } = route
+  if (nextHop.kind === 'tunnel') return config.tunnels.get(nextHop.name)
+  if (nextHop.kind === 'null0') return undefined
+  return [...config.tunnels.values()].find((tunnel) => deviceOf(tunnel) === nextHop.name)
+}
+
+function planDevices(config: Config): Map<string, DevicePlan> {
+  const devices = new Map<string, DevicePlan>()
+  for (const tunnel of config.tunnels.values()) {
+    const name = deviceOf(tunnel)
+    if (name === '') continue
+    const device = devices.get(name) ?? newDevice(config, tunnel, name)
+    device.tunnels.push(tunnel.name)
+    devices.set(name, device)
+  }
+  return devices
+}
+
+function newDevice(config: Config, tunnel: TunnelConfig, name: string): DevicePlan {
+  const bound = tunnel.mode === 'circuit' ? interfaceOf(config, tunnel) : undefined
+  return {
+    name,
+    tunnels: [],
+    multicast: tunnel.mode === 'circuit',
+    addresses: bound?.addresses ?? [],
+    shutdown: bound?.shutdown ?? false,
+  }
+}
+
+function guarded(route: StaticRoute): boolean {
+  return route.nextHop.kind !== 'null0' && !route.withdraw
+}
+
+function guardOf(route: StaticRoute): Route {
+  return { prefix: route.prefix, device: null, metric: GUARD_METRIC, blackhole: true }
+}
+
+function kernelRoute(config: Config, route: StaticRoute, up: ReadonlySet<string>): Route[] {
+  const { prefix, distance: metric, source } = route
+  if (route.nextHop.kind === 'null0') return [{ prefix, device: null, metric, blackhole: true }]
+  const tunnel = tunnelOfRoute(config, route)
+  if (tunnel === undefined || (route.withdraw && !up.has(tunnel.name))) return []
+  return [{ prefix, device: deviceOf(tunnel), metric, ...(source === undefined ? {} : { source }) }]
+}
+
+// The kernel owns null0 for what it routes; the card's FIB needs the entry too, or a shorter prefix of a
+// tunnel would win there.
+function fibEntry(route: StaticRoute): FibPlan[] {
+  const { prefix, nextHop } = route
+  if (nextHop.kind === 'tunnel') return [{ prefix, target: { tunnel: nextHop.name } }]
+  return nextHop.kind === 'null0' ? [{ prefix, target: 'null0' }] : []
+}
+
+/** Identity of a kernel route: what the kernel itself compares. */
+export function routeKey(route: Route): string {
+  return `${route.prefix} ${route.device ?? (route.blackhole ? 'blackhole' : '')} ${route.metric} ${route.source ?? ''}`
+}
+
+function uniqueRoutes(routes: Route[]): Route[] {
+  return [...new Map(routes.map((route) => [routeKey(route), route])).values()]
+}
