@@ -67,7 +67,10 @@ export class KernelBench {
     return at
   }
 
-  /** Places messages, schedules and records for the cipher kernels; all keys have one length. */
+  /**
+   * Places messages, schedules and records for the cipher kernels; all keys have one length. Messages with the
+   * same key array share a schedule.
+   */
   cipherJobs(messages: readonly CipherMessage[]): { jobs: number; data: number[] } {
     const data = messages.map(({ data }) => {
       const at = this.place(data)
@@ -75,16 +78,23 @@ export class KernelBench {
       return at
     })
     const jobs = this.reserve(messages.length * CIPHER_JOB_BYTES, 4)
+    const schedules = new Map<Uint8Array, number>()
     messages.forEach(({ key, iv }, i) => {
       this.bytes.set(iv, data[i] - 16)
-      const schedule = this.reserve(AES_SCHEDULE_BYTES, 16)
-      this.kernels.aesExpandKey(this.place(key), key.length, schedule)
+      if (!schedules.has(key)) schedules.set(key, this.schedule(key))
       const job = jobs + i * CIPHER_JOB_BYTES
-      this.view.setUint32(job + CIPHER_JOB_SCHEDULE, schedule, true)
+      this.view.setUint32(job + CIPHER_JOB_SCHEDULE, schedules.get(key)!, true)
       this.view.setUint32(job + CIPHER_JOB_DATA, data[i], true)
       this.view.setUint32(job + CIPHER_JOB_BLOCKS, messages[i].data.length / 16, true)
     })
     return { jobs, data }
+  }
+
+  /** Places a key and its schedule. */
+  private schedule(key: Uint8Array): number {
+    const schedule = this.reserve(AES_SCHEDULE_BYTES, 16)
+    this.kernels.aesExpandKey(this.place(key), key.length, schedule)
+    return schedule
   }
 
   /** Runs AES-CBC over messages whose keys have one length; returns the results in their order. */

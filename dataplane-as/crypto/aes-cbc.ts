@@ -12,7 +12,7 @@ import { aesCbcDecryptRun } from './generated/aes-cbc-decrypt.ts'
 import { aesCbcEncryptRun } from './generated/aes-cbc-encrypt.ts'
 import { aesSliceKeys } from './generated/aes-keys.ts'
 import { CIPHER_JOB_BLOCKS, CIPHER_JOB_BYTES, CIPHER_JOB_DATA, CIPHER_JOB_SCHEDULE } from './job.ts'
-import { orderedJob, orderJobs, portion } from './order.ts'
+import { orderByLength, orderByValue, orderedJob, portion } from './order.ts'
 import {
   SCRATCH_AES_KEYS,
   SCRATCH_AES_KEYS_BYTES,
@@ -30,7 +30,7 @@ const LANES = 8
 export function aesCbcEncrypt(jobs: usize, count: i32, rounds: i32, scratch: usize): void {
   while (count > 0) {
     const now = portion(count)
-    orderJobs(jobs, now, CIPHER_JOB_BYTES, CIPHER_JOB_BLOCKS, true, scratch)
+    orderByLength(jobs, now, CIPHER_JOB_BYTES, CIPHER_JOB_BLOCKS, 0, scratch)
     encryptOrdered(now, rounds, scratch)
     jobs += <usize>now * CIPHER_JOB_BYTES
     count -= now
@@ -42,7 +42,7 @@ export function aesCbcEncrypt(jobs: usize, count: i32, rounds: i32, scratch: usi
 export function aesCbcDecrypt(jobs: usize, count: i32, rounds: i32, scratch: usize): void {
   while (count > 0) {
     const now = portion(count)
-    orderJobs(jobs, now, CIPHER_JOB_BYTES, CIPHER_JOB_SCHEDULE, false, scratch)
+    orderByValue(jobs, now, CIPHER_JOB_BYTES, CIPHER_JOB_SCHEDULE, scratch)
     decryptOrdered(now, rounds, scratch)
     jobs += <usize>now * CIPHER_JOB_BYTES
     count -= now

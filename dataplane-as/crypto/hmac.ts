@@ -11,7 +11,7 @@ import { sha256Run } from './generated/sha256-lanes.ts'
 import { finishLane, freeLane, runLength, startLane, stepLanes } from './hash-lanes.ts'
 import { hmacPrepare } from './hmac-keys.ts'
 import { HASH_JOB_BYTES, HASH_JOB_LENGTH, HMAC_STATE_BYTES } from './job.ts'
-import { orderedJob, orderJobs, portion } from './order.ts'
+import { orderByLength, orderedJob, portion } from './order.ts'
 import {
   KERNEL_SCRATCH_BYTES,
   SCRATCH_HASH_STATES,
@@ -41,7 +41,7 @@ export function hmacSha256(jobs: usize, count: i32, scratch: usize): void {
 function hmac(jobs: usize, count: i32, scratch: usize, lanes: i32, words: i32): void {
   while (count > 0) {
     const now = portion(count)
-    orderJobs(jobs, now, HASH_JOB_BYTES, HASH_JOB_LENGTH, true, scratch)
+    orderByLength(jobs, now, HASH_JOB_BYTES, HASH_JOB_LENGTH, 6, scratch)
     hmacOrdered(now, scratch, lanes, words)
     jobs += <usize>now * HASH_JOB_BYTES
     count -= now

@@ -1,48 +1,84 @@
-/** Ordering of jobs by shell sort: few jobs, no recursion, no memory beyond two arrays in scratch. */
-import { MAX_JOBS, SCRATCH_ORDER, SCRATCH_SORT_KEYS } from './scratch.ts'
+/**
+ * The order in which the kernels take the jobs of a call: a counting sort over 256 classes, one pass to count
+ * and one to place, whatever order the jobs come in. Jobs of one class keep their order.
+ *
+ * No result depends on the order, only how well the lanes are used: messages of one length should run side by
+ * side and the longest should start first, and messages of one key should follow each other.
+ */
+import { MAX_JOBS, SCRATCH_CLASSES, SCRATCH_ORDER, SCRATCH_PLACES } from './scratch.ts'
+
+const CLASSES: u32 = 256
 
 /**
- * Writes the addresses of `count` (<= MAX_JOBS) job records to SCRATCH_ORDER, ordered by the u32 field at
- * `field`: descending if `descending`, else ascending.
+ * Orders `count` (<= MAX_JOBS) job records of `stride` bytes, longest first; the length is the u32 at `field`
+ * divided by 2^`shift`, and lengths from 255 on count as equal. Length 0 comes last.
  */
-export function orderJobs(
+export function orderByLength(
   jobs: usize,
   count: i32,
   stride: usize,
   field: usize,
-  descending: bool,
+  shift: u32,
   scratch: usize,
 ): void {
-  const order = scratch + SCRATCH_ORDER
-  const keys = scratch + SCRATCH_SORT_KEYS
-  const flip: u32 = descending ? 0xffffffff : 0
+  let sorted = true
+  let before: u32 = 0
   for (let i = 0; i < count; i++) {
-    const at = (<usize>i) << 2
-    const job = jobs + <usize>i * stride
-    store<u32>(order + at, <u32>job)
-    store<u32>(keys + at, load<u32>(job + field) ^ flip)
+    const length = load<u32>(jobs + <usize>i * stride + field) >> shift
+    const rank = CLASSES - 1 - min<u32>(length, CLASSES - 1)
+    store<u8>(scratch + SCRATCH_CLASSES + <usize>i, <u8>rank)
+    if (rank < before) sorted = false
+    before = rank
   }
-  for (let gap = 127; gap > 0; gap >>= 1) sortWithGap(order, keys, count, gap)
+  placeJobs(jobs, count, stride, sorted, scratch)
 }
 
-/** One pass of shell sort: insertion sort of every `gap`-th element. */
-function sortWithGap(order: usize, keys: usize, count: i32, gap: i32): void {
-  const step = (<usize>gap) << 2
-  for (let i = gap; i < count; i++) {
-    let at = (<usize>i) << 2
-    const key = load<u32>(keys + at)
-    const job = load<u32>(order + at)
-    while (at >= step && load<u32>(keys + at - step) > key) {
-      store<u32>(keys + at, load<u32>(keys + at - step))
-      store<u32>(order + at, load<u32>(order + at - step))
-      at -= step
-    }
-    store<u32>(keys + at, key)
-    store<u32>(order + at, job)
+/** Orders `count` (<= MAX_JOBS) job records so that equal u32 values at `field` mostly follow each other. */
+export function orderByValue(jobs: usize, count: i32, stride: usize, field: usize, scratch: usize): void {
+  let sorted = true
+  const first = load<u32>(jobs + field)
+  for (let i = 0; i < count; i++) {
+    const value = load<u32>(jobs + <usize>i * stride + field)
+    // the upper bits of a product with 2^32 divided by the golden ratio spread regular addresses evenly
+    store<u8>(scratch + SCRATCH_CLASSES + <usize>i, <u8>((value * 0x9e3779b1) >> 24))
+    if (value !== first) sorted = false
+  }
+  placeJobs(jobs, count, stride, sorted, scratch)
+}
+
+/** Writes the job addresses to SCRATCH_ORDER in the order of their classes, or as they stand if `sorted`. */
+function placeJobs(jobs: usize, count: i32, stride: usize, sorted: bool, scratch: usize): void {
+  const order = scratch + SCRATCH_ORDER
+  if (sorted) {
+    for (let i = 0; i < count; i++) store<u32>(order + ((<usize>i) << 2), <u32>(jobs + <usize>i * stride))
+    return
+  }
+  countPlaces(count, scratch)
+  for (let i = 0; i < count; i++) {
+    const place = scratch + SCRATCH_PLACES + ((<usize>load<u8>(scratch + SCRATCH_CLASSES + <usize>i)) << 2)
+    const index = load<u32>(place)
+    store<u32>(place, index + 1)
+    store<u32>(order + ((<usize>index) << 2), <u32>(jobs + <usize>i * stride))
   }
 }
 
-/** The address of job `index` in the order made by `orderJobs`. */
+/** SCRATCH_PLACES[class] = number of jobs in lower classes. */
+function countPlaces(count: i32, scratch: usize): void {
+  const places = scratch + SCRATCH_PLACES
+  for (let at: usize = 0; at < 4 * CLASSES; at += 16) v128.store(places + at, i64x2.splat(0))
+  for (let i = 0; i < count; i++) {
+    const place = places + ((<usize>load<u8>(scratch + SCRATCH_CLASSES + <usize>i)) << 2)
+    store<u32>(place, load<u32>(place) + 1)
+  }
+  let total: u32 = 0
+  for (let at: usize = 0; at < 4 * CLASSES; at += 4) {
+    const own = load<u32>(places + at)
+    store<u32>(places + at, total)
+    total += own
+  }
+}
+
+/** The address of job `index` in the order. */
 export function orderedJob(scratch: usize, index: i32): usize {
   return <usize>load<u32>(scratch + SCRATCH_ORDER + ((<usize>index) << 2))
 }
