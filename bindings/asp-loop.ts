@@ -139,17 +139,18 @@ export class AspLoop {
     this.#inHand = 0
   }
 
-  /** A new instance on the same memory; what other ASPs handed over in this burst is released with it. */
+  /**
+   * A new instance on the same memory. The burst is given up; what other ASPs handed over is released first,
+   * or the packet that caused the trap would cause the next one.
+   */
   #recover(error: unknown, now: number): boolean {
     if (!(error instanceof WebAssembly.RuntimeError)) throw error
     this.view.drop(DROP_TRAP, this.#inHand)
     this.#inHand = 0
     this.#traps = [...this.#traps.filter((at) => at > now - TRAP_WINDOW), now]
     const ended = this.#traps.length >= TRAP_LIMIT
-    if (!ended) {
-      this.#card = this.#build()
-      this.#card.inboxDone()
-    }
+    this.#card.inboxDone()
+    if (!ended) this.#card = this.#build()
     const reason = `the card stopped with "${error.message}"${ended ? ' again and again; the ASP has ended' : ''}`
     this.#failed({ asp: this.view.asp, reason, ended })
     return !ended

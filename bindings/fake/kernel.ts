@@ -114,7 +114,8 @@ export class FakeKernel implements Routes {
     if (route.device !== null) this.#device(route.device)
     parsePrefix(route.prefix)
     this.#routes = this.#routes.filter((one) => !sameRoute(one, route))
-    if (this.#routes.length >= GUARD_LIMIT) throw new Error(`more than ${GUARD_LIMIT} routes in an in-process kernel`)
+    if (this.#routes.length >= GUARD_LIMIT)
+      throw new Error(`more than ${GUARD_LIMIT} routes in an in-process kernel`)
     this.#routes.push(route)
   }
 
