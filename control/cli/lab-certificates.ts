@@ -39,7 +39,7 @@ async function rsaKey(): Promise<KeyObject> {
 }
 
 function describe(pem: string): string {
-  const certificate = new X509Certificate(pem)
-  const names = certificate.subjectAltName === undefined ? '' : `, ${certificate.subjectAltName}`
-  return `RSA ${RSA_BITS} key pair and certificate: ${certificate.subject.replaceAll('\n', ', ')}${names}`
+  const { subject, subjectAltName } = new X509Certificate(pem)
+  const name = subjectAltName === undefined ? '' : ` (${subjectAltName.replace('DNS:', '')})`
+  return `RSA ${RSA_BITS}, certificate ${subject.replaceAll('\n', ', ')}${name}`
 }

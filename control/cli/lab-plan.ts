@@ -43,9 +43,9 @@ export const LAB_NAMES = ['figure3', 'figure5', 'manual'] as const
 export type LabName = (typeof LAB_NAMES)[number]
 
 export const LAB_TITLES: Record<LabName, string> = {
-  figure3: 'two gateways, one IKEv2 tunnel with RSA certificates, four protected networks',
-  figure5: 'three gateways in a mesh of three economical tunnels with preshared keys',
-  manual: 'two gateways, one economical tunnel with manual keys, ESP as IP protocol 50',
+  figure3: 'two gateways, one tunnel with RSA certificates, four networks',
+  figure5: 'three gateways, a mesh of economical tunnels, preshared keys',
+  manual: 'two gateways, an economical tunnel with manual keys, no IKE',
 }
 
 const PE1 = { outer: '198.51.100.1', hop: '198.51.100.254' }
