@@ -59,6 +59,11 @@ export function renderEndpoint(end: Endpoint): string {
   return IPV6.test(end.address) ? `[${end.address}]:${end.port}` : `${end.address}:${end.port}`
 }
 
+/** `0xc0ffee01`, eight digits. */
+export function hexSpi(spi: number): string {
+  return `0x${(spi >>> 0).toString(16).padStart(8, '0')}`
+}
+
 /** The report as one sentence chain on one line; strings are not yet escaped (the log does that). */
 export function renderReport(report: Report): string {
   const parts = [report.text]

@@ -3,7 +3,7 @@
 
 import type { Config } from './config/model.ts'
 import type { Effect, GatewayEvent, TunnelEvent } from './effects.ts'
-import { REASONS } from './explain.ts'
+import { hexSpi, REASONS } from './explain.ts'
 import type { Endpoint } from './ports.ts'
 import type { Action, ChildInstall, ChildSaId, Engine, Reason } from './sa/contract.ts'
 import { Lifecycle, type Surroundings } from './tunnel/lifecycle.ts'
@@ -234,9 +234,4 @@ function startingTunnel(config: Tunnel['config'], now: number): Tunnel {
   enter(tunnel, 'waiting', now)
   tunnel.retryAt = now
   return tunnel
-}
-
-/** `0xc0ffee01`, eight digits. */
-export function hexSpi(spi: number): string {
-  return `0x${(spi >>> 0).toString(16).padStart(8, '0')}`
 }

@@ -1,8 +1,8 @@
 // The clear commands. Clearing an SA forces a new negotiation; the answer says what was cleared.
 
 import type { Values } from '../config/match.ts'
+import { hexSpi } from '../explain.ts'
 import type { Gateway } from '../gateway.ts'
-import { hexSpi } from '../reducer.ts'
 import { CommandError } from './error.ts'
 import { spiNamed, tunnelsNamed } from './find.ts'
 

@@ -2,9 +2,8 @@
 
 import { describeSelector } from '../address.ts'
 import type { Values } from '../config/match.ts'
-import { renderEndpoint } from '../explain.ts'
+import { hexSpi, renderEndpoint } from '../explain.ts'
 import type { Gateway } from '../gateway.ts'
-import { hexSpi } from '../reducer.ts'
 import type { IkeSaView } from '../sa/contract.ts'
 import type { SaEntry } from '../tunnel/children.ts'
 import { escapeText, plainNumber } from './escape.ts'
