@@ -1,0 +1,139 @@
+// IKE_AUTH as initiator (RFC 7296 §1.2, §2.15, §2.21.2).
+//
+//   HDR, SK {IDi, [CERT,] [CERTREQ,] [IDr,] AUTH, SAi2, TSi, TSr, [N(INITIAL_CONTACT)]}  -->
+//                                            <--  HDR, SK {IDr, [CERT,] AUTH, SAr2, TSi, TSr}
+
+import type { Reason } from '../sa/contract.ts'
+import { decodeIdentity, describeIdentity, idBody, matchesIdentity } from '../wire/identity.ts'
+import { NotifyError, NotifyStatus } from '../wire/notify.ts'
+import { Exchange, type Payload } from '../wire/types.ts'
+import { checkAuth, makeAuth } from './authenticate.ts'
+import { certificatePayloads, certificateRequests, ownIdentity, wantedIdentity } from './certificates.ts'
+import { errorIn, judgeAnswer, makeOffer, offerPayloads } from './child-offer.ts'
+import { installChild } from './children.ts'
+import { act } from './context.ts'
+import { sendRequest } from './exchange.ts'
+import { establish, failHandshake, finishHandshake, isInitialContact, waitingTunnels } from './handshake.ts'
+import { releaseOffer } from './offers.ts'
+import { find, notify } from './payloads.ts'
+import { reasonOfNotify, reportAuthFailed, reportIdentity, reportPeerError } from './reports.ts'
+import { forget } from './sas.ts'
+import type { ChildOffer, Context, IkeSa } from './state.ts'
+
+/** -- auth: keys are there; our identity is proven, after a signature job where the method needs one. */
+export function beginAuth(context: Context, sa: IkeSa) {
+  const peer = sa.peer!
+  const identity = ownIdentity(peer)
+  if (!identity) return fail(context, sa, 'our local-id cannot be sent', 'no-certificate')
+  makeAuth(context, sa, peer, idBody(identity.idType, identity.data), (later, auth) => {
+    if (!auth.ok) return fail(later, sa, auth.why, 'no-certificate')
+    const child = makeOffer(later, peer, null, true)
+    const payloads = requestPayloads(later, sa, identity, auth.payload, child)
+    sendRequest(later, sa, Exchange.IKE_AUTH, payloads, { kind: 'auth', child })
+  })
+}
+
+function requestPayloads(
+  context: Context,
+  sa: IkeSa,
+  identity: { idType: number; data: Uint8Array },
+  auth: Payload,
+  child: ChildOffer,
+): Payload[] {
+  const peer = sa.peer!
+  const wantedId = wantedIdentity(peer)
+  return [
+    { kind: 'IDi', ...identity, raw: idBody(identity.idType, identity.data) },
+    ...certificatePayloads(peer),
+    ...certificateRequests([peer]),
+    ...(wantedId ? [{ kind: 'IDr', ...wantedId, raw: idBody(wantedId.idType, wantedId.data) } as const] : []),
+    auth,
+    ...offerPayloads(child),
+    ...(isInitialContact(context, sa) ? [notify(NotifyStatus.INITIAL_CONTACT)] : []),
+    notify(NotifyStatus.ESP_TFC_PADDING_NOT_SUPPORTED),
+  ]
+}
+
+/** -- auth -> gone, before the peer has seen an identity of ours. */
+function fail(context: Context, sa: IkeSa, why: string, reason: Reason): void {
+  reportAuthFailed(context, { tunnel: sa.peer!.tunnel, peer: sa.remote }, why)
+  failHandshake(context, sa, reason)
+}
+
+/** The authentic answer to IKE_AUTH; `child` is what we had asked for in it. */
+export function receiveAuthResponse(context: Context, sa: IkeSa, payloads: Payload[], child: ChildOffer) {
+  const auth = find(payloads, 'AUTH')
+  const idr = find(payloads, 'IDr')
+  const error = errorIn(payloads)
+  if (!auth || !idr)
+    return refusedByPeer(context, sa, error?.type ?? NotifyError.AUTHENTICATION_FAILED, child)
+  const identity = decodeIdentity(idr.idType, idr.data)
+  if (!identity.ok) return refusePeer(context, sa, 'its identity is malformed', child)
+  const peer = sa.peer!
+  if (!matchesIdentity(peer.remoteId, identity.value)) {
+    reportIdentity(context, { tunnel: peer.tunnel, peer: sa.remote }, identity.value, [peer.remoteId])
+    return refusePeer(context, sa, null, child)
+  }
+  checkAuth(context, sa, peer, payloads, identity.value, idr.raw.slice(), (later, why) => {
+    if (why !== null) return refusePeer(later, sa, why, child)
+    sa.remoteId = describeIdentity(identity.value)
+    establish(later, sa)
+    finishChild(later, sa, payloads, child)
+    finishHandshake(later, sa)
+  })
+}
+
+/** -- auth -> gone: the responder did not accept us, or says why nothing can come of it. */
+function refusedByPeer(context: Context, sa: IkeSa, type: number, child: ChildOffer): void {
+  releaseOffer(context, child)
+  reportPeerError(context, { tunnel: sa.peer!.tunnel, peer: sa.remote }, 'IKE_AUTH', type, {
+    authentic: true,
+  })
+  failHandshake(context, sa, reasonOfNotify(type))
+}
+
+/** -- auth -> deleting: the responder thinks that the SA is up, so it is told in an exchange of its own (§2.21.2). */
+function refusePeer(context: Context, sa: IkeSa, why: string | null, child: ChildOffer): void {
+  releaseOffer(context, child)
+  if (why !== null) reportAuthFailed(context, { tunnel: sa.peer!.tunnel, peer: sa.remote }, why)
+  for (const tunnel of waitingTunnels(sa)) act(context, { kind: 'failed', tunnel, reason: 'auth-failed' })
+  sa.wanted = []
+  sa.state = 'deleting'
+  const payloads = [notify(NotifyError.AUTHENTICATION_FAILED)]
+  if (sa.keys) sendRequest(context, sa, Exchange.INFORMATIONAL, payloads, { kind: 'auth-failed' })
+  else forget(context, sa)
+}
+
+/** The first Child SA. If it is refused the IKE SA stays and the tunnel is tried again on it (§1.2). */
+function finishChild(context: Context, sa: IkeSa, payloads: Payload[], child: ChildOffer) {
+  const peer = sa.peer!
+  const error = errorIn(payloads)
+  if (error) {
+    releaseOffer(context, child)
+    reportPeerError(context, { tunnel: peer.tunnel, peer: sa.remote }, 'IKE_AUTH', error.type, {
+      authentic: true,
+    })
+    return act(context, { kind: 'failed', tunnel: peer.tunnel, reason: reasonOfNotify(error.type) })
+  }
+  const answer = judgeAnswer(context, sa, child, payloads)
+  if (!answer.ok) return refuseChild(context, sa, child, answer.reason)
+  const { nonce, peerNonce } = sa.handshake!
+  installChild(context, sa, {
+    ...answer,
+    peer,
+    spiIn: child.spiIn,
+    nonceInitiator: nonce,
+    nonceResponder: peerNonce,
+    sharedSecret: null,
+    initiated: true,
+    replaces: null,
+    activate: true,
+  })
+}
+
+/** The responder has installed what we cannot accept: it is told to delete it. */
+function refuseChild(context: Context, sa: IkeSa, child: ChildOffer, reason: Reason): void {
+  releaseOffer(context, child)
+  sa.tasks.push({ kind: 'delete-child', children: [], spis: [child.spiIn], notBefore: 0 })
+  act(context, { kind: 'failed', tunnel: child.tunnel, reason })
+}

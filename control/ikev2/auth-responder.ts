@@ -1,0 +1,135 @@
+// IKE_AUTH as responder (RFC 7296 §1.2, §2.15, §2.21.2). Whatever fails in authentication ends in one answer,
+// AUTHENTICATION_FAILED; what the operator needs to know goes into the report.
+
+import type { Identity } from '../config/model.ts'
+import type { IkeDatagram } from '../ports.ts'
+import type { PeerConfig } from '../sa/contract.ts'
+import { decodeIdentity, describeIdentity, hasWildcard, idBody, matchesIdentity } from '../wire/identity.ts'
+import { NotifyError, NotifyStatus } from '../wire/notify.ts'
+import type { Message, Payload } from '../wire/types.ts'
+import { checkAuth, checkPsk, makeAuth } from './authenticate.ts'
+import { certificatePayloads, ownIdentity } from './certificates.ts'
+import { answerPayloads, chooseChild } from './child-answer.ts'
+import { installChild } from './children.ts'
+import { sendResponse } from './exchange.ts'
+import { establish, finishHandshake, honourInitialContact } from './handshake.ts'
+import { find, hasNotify, notify } from './payloads.ts'
+import { tunnelsOn } from './peers.ts'
+import { reportAuthFailed, reportIdentity } from './reports.ts'
+import { linger } from './sas.ts'
+import type { Context, IkeSa } from './state.ts'
+
+/** The authentic IKE_AUTH request of a half-open SA. */
+export function receiveAuthRequest(context: Context, sa: IkeSa, message: Message, datagram: IkeDatagram) {
+  const { payloads } = message
+  sa.workingOn = message.header.messageId
+  adoptPath(sa, datagram)
+  const idi = find(payloads, 'IDi')!
+  const identity = decodeIdentity(idi.idType, idi.data)
+  if (!identity.ok) return refuse(context, sa, message, datagram, 'its identity is malformed')
+  const peer = choosePeer(sa, identity.value, payloads)
+  if (!peer) {
+    const candidates = sa.handshake!.candidates
+    reportIdentity(
+      context,
+      { tunnel: onlyName(candidates), peer: sa.remote },
+      identity.value,
+      candidates.map((each) => each.remoteId),
+    )
+    checkPsk(sa, null, find(payloads, 'AUTH')!, idi.raw)
+    return refuse(context, sa, message, datagram, null)
+  }
+  sa.peer = peer
+  checkAuth(context, sa, peer, payloads, identity.value, idi.raw, (later, why) => {
+    if (why !== null) return refuse(later, sa, message, datagram, why)
+    sa.remoteId = describeIdentity(identity.value)
+    proveOurselves(later, sa, message, datagram)
+  })
+}
+
+/** The initiator may have moved to port 4500 meanwhile: this authentic message says where it is (§2.23). */
+function adoptPath(sa: IkeSa, datagram: IkeDatagram): void {
+  sa.local = datagram.local
+  sa.remote = datagram.remote
+}
+
+const onlyName = (peers: PeerConfig[]): string | null => (peers.length === 1 ? peers[0].tunnel : null)
+
+/** By the initiator's identity and, if it names one, ours; exact matches before patterns, then order of configuration. */
+function choosePeer(sa: IkeSa, identity: Identity, payloads: Payload[]): PeerConfig | null {
+  const idr = find(payloads, 'IDr')
+  const wanted = idr ? decodeIdentity(idr.idType, idr.data) : null
+  if (wanted && !wanted.ok) return null
+  const fitting = sa.handshake!.candidates.filter(
+    (peer) =>
+      matchesIdentity(peer.remoteId, identity) &&
+      (!wanted?.ok || matchesIdentity(peer.localId, wanted.value)),
+  )
+  return fitting.find((peer) => !hasWildcard(peer.remoteId)) ?? fitting[0] ?? null
+}
+
+/** -- auth -> lingering: one text for every reason (security C3). */
+function refuse(
+  context: Context,
+  sa: IkeSa,
+  message: Message,
+  datagram: IkeDatagram,
+  why: string | null,
+): void {
+  const where = { tunnel: sa.peer?.tunnel ?? onlyName(sa.handshake!.candidates), peer: datagram.remote }
+  if (why !== null) reportAuthFailed(context, where, why)
+  sendResponse(context, sa, message.header, [notify(NotifyError.AUTHENTICATION_FAILED)], datagram)
+  linger(context, sa)
+}
+
+/** The peer is who it says; now our own AUTH, after a signature job where the method needs one. */
+function proveOurselves(context: Context, sa: IkeSa, message: Message, datagram: IkeDatagram) {
+  const peer = sa.peer!
+  const identity = ownIdentity(peer)
+  if (!identity) return refuse(context, sa, message, datagram, 'our local-id cannot be sent')
+  const raw = idBody(identity.idType, identity.data)
+  makeAuth(context, sa, peer, raw, (later, auth) => {
+    if (!auth.ok) return refuse(later, sa, message, datagram, auth.why)
+    accept(later, sa, message, datagram, [
+      { kind: 'IDr', ...identity, raw },
+      ...certificatePayloads(peer),
+      auth.payload,
+    ])
+  })
+}
+
+/** -- auth -> established, with the first Child SA or the reason why not; the IKE SA stays either way (§1.2). */
+function accept(
+  context: Context,
+  sa: IkeSa,
+  message: Message,
+  datagram: IkeDatagram,
+  proof: Payload[],
+): void {
+  establish(context, sa)
+  const child = answerChild(context, sa, message.payloads)
+  sendResponse(context, sa, message.header, [...proof, ...child], datagram)
+  if (hasNotify(message.payloads, NotifyStatus.INITIAL_CONTACT)) honourInitialContact(context, sa)
+  finishHandshake(context, sa)
+}
+
+/** USE_TRANSPORT_MODE is not echoed: tunnel mode it is (§1.3.1). */
+function answerChild(context: Context, sa: IkeSa, payloads: Payload[]): Payload[] {
+  const tunnels = tunnelsOn(context, sa)
+  const prefers = (peer: PeerConfig) => !context.state.sending.has(peer.tunnel)
+  const chosen = chooseChild(context, tunnels, payloads, false, sa.remote, prefers)
+  if (!chosen.ok) return [chosen.error]
+  const spiIn = context.environment.allocateSpi(chosen.peer.tunnel)
+  const { nonce, peerNonce } = sa.handshake!
+  installChild(context, sa, {
+    ...chosen,
+    spiIn,
+    nonceInitiator: peerNonce,
+    nonceResponder: nonce,
+    sharedSecret: null,
+    initiated: false,
+    replaces: null,
+    activate: true,
+  })
+  return answerPayloads(chosen, spiIn, false, null, null)
+}

@@ -1,0 +1,143 @@
+// CREATE_CHILD_SA for Child SAs, as the end that is asked (RFC 7296 §1.3.1, §1.3.3, §2.8, §2.25).
+//
+// A collision, both ends renewing the same SA at once, is answered with TEMPORARY_FAILURE, which both retry later;
+// busyWith() is the place where the rules of §2.8.1 will decide by nonces.
+
+import { checkPublicValue } from '../crypto/dh.ts'
+import { wipe } from '../crypto/suite.ts'
+import type { DhGroup, IkeDatagram } from '../ports.ts'
+import type { PeerConfig } from '../sa/contract.ts'
+import { u32 } from '../wire/bytes.ts'
+import { NotifyError, NotifyStatus } from '../wire/notify.ts'
+import { type Header, type Message, type Payload, ProtocolId } from '../wire/types.ts'
+import { answerPayloads, type ChosenChild, chooseChild } from './child-answer.ts'
+import { childByPeerSpi, installChild, livingChildren } from './children.ts'
+import { sendResponse } from './exchange.ts'
+import { compute } from './jobs.ts'
+import { NONCE_LENGTH } from './options.ts'
+import { espNotify, find, groupData, notifies, notify } from './payloads.ts'
+import { tunnelsOn } from './peers.ts'
+import type { ChildSa, Context, DhPair, IkeSa } from './state.ts'
+import { addTask } from './tasks.ts'
+
+type Request = { header: Header; payloads: Payload[]; datagram: IkeDatagram }
+
+/** An authentic request for a Child SA on an established IKE SA. */
+export function receiveChildRequest(context: Context, sa: IkeSa, message: Message, datagram: IkeDatagram) {
+  const request = { ...message, datagram }
+  const old = rekeyedChild(context, sa, request)
+  if (old === 'answered') return
+  const busy = busyWith(context, sa, old)
+  if (busy) return refuse(context, sa, request, notify(busy))
+  const tunnels = old
+    ? tunnelsOn(context, sa).filter((peer) => peer.tunnel === old.tunnel)
+    : tunnelsOn(context, sa)
+  const prefers = (peer: PeerConfig) => livingChildren(sa, peer.tunnel).length === 0
+  const chosen = chooseChild(context, tunnels, request.payloads, true, datagram.remote, prefers)
+  if (!chosen.ok) return refuse(context, sa, request, chosen.error)
+  withKeyExchange(context, sa, request, chosen, old)
+}
+
+function refuse(context: Context, sa: IkeSa, request: Request, error: Payload): void {
+  sendResponse(context, sa, request.header, [error], request.datagram)
+}
+
+/** The SA that REKEY_SA names by the peer's inbound SPI; null: no rekey. An unknown one is answered here (§2.25). */
+function rekeyedChild(context: Context, sa: IkeSa, request: Request): ChildSa | null | 'answered' {
+  const [rekey] = notifies(request.payloads, NotifyStatus.REKEY_SA)
+  if (!rekey) return null
+  const isEsp = rekey.protocol === ProtocolId.ESP && rekey.spi.length === 4
+  const old = isEsp ? childByPeerSpi(sa, u32(rekey.spi, 0)) : undefined
+  if (old) return old
+  refuse(context, sa, request, espNotify(NotifyError.CHILD_SA_NOT_FOUND, rekey.spi))
+  return 'answered'
+}
+
+/** Why not now (§2.25): error type, or null. */
+function busyWith(context: Context, sa: IkeSa, old: ChildSa | null): number | null {
+  const purpose = sa.exchange?.purpose
+  if (purpose?.kind === 'rekey-ike') return NotifyError.TEMPORARY_FAILURE
+  if (old && (old.deleting || old.state === 'replaced')) return NotifyError.TEMPORARY_FAILURE
+  const isColliding = old && purpose?.kind === 'child' && purpose.offer.replaces === old.id
+  if (isColliding) return NotifyError.TEMPORARY_FAILURE
+  return sa.children.size >= context.options.maxChildren ? NotifyError.NO_ADDITIONAL_SAS : null
+}
+
+/** With PFS: the peer's value is judged, then both public-key steps are jobs (§1.3.1). */
+function withKeyExchange(
+  context: Context,
+  sa: IkeSa,
+  request: Request,
+  chosen: ChosenChild,
+  old: ChildSa | null,
+) {
+  const group = chosen.suite.dhGroup
+  if (group === null) return accept(context, sa, request, chosen, old, null, null)
+  const ke = find(request.payloads, 'KE')
+  if (ke?.group !== group) {
+    return refuse(context, sa, request, notify(NotifyError.INVALID_KE_PAYLOAD, groupData(group)))
+  }
+  if (checkPublicValue(group, ke.data))
+    return refuse(context, sa, request, notify(NotifyError.INVALID_SYNTAX))
+  exchangeKeys(context, sa, group, ke.data.slice(), (later, dh, secret) => {
+    if (!dh || !secret) return refuse(later, sa, request, notify(NotifyError.NO_PROPOSAL_CHOSEN))
+    accept(later, sa, request, chosen, old, dh, secret)
+  })
+}
+
+/** Our key pair, then the shared secret; both null when the peer's value leads to none. The private value is wiped. */
+export function exchangeKeys(
+  context: Context,
+  sa: IkeSa,
+  group: DhGroup,
+  peerPublic: Uint8Array,
+  done: (context: Context, dh: DhPair | null, secret: Uint8Array | null) => void,
+): void {
+  compute(context, sa, { kind: 'dh-generate', group }, (later, pair) => {
+    if (pair.kind !== 'dh-generate') return done(later, null, null)
+    const { publicValue, privateValue } = pair
+    compute(later, sa, { kind: 'dh-derive', group, privateValue, peerPublic }, (last, result) => {
+      wipe(privateValue)
+      const secret = result.kind === 'dh-derive' ? result.secret : null
+      done(last, { group, publicValue, privateValue }, secret)
+    })
+  })
+}
+
+/** -- (nothing) -> fresh or active: a renewed SA receives at once; we go on sending on the old one until the peer uses it (§2.8). */
+function accept(
+  context: Context,
+  sa: IkeSa,
+  request: Request,
+  chosen: ChosenChild,
+  old: ChildSa | null,
+  dh: DhPair | null,
+  sharedSecret: Uint8Array | null,
+): void {
+  const spiIn = context.environment.allocateSpi(chosen.peer.tunnel)
+  const nonce = context.environment.random(NONCE_LENGTH)
+  const isStillThere = old !== null && context.state.children.has(old.id)
+  const earlier = old ? [] : livingChildren(sa, chosen.peer.tunnel)
+  installChild(context, sa, {
+    ...chosen,
+    spiIn,
+    nonceInitiator: find(request.payloads, 'NONCE')!.data,
+    nonceResponder: nonce,
+    sharedSecret,
+    initiated: false,
+    replaces: isStillThere ? old.id : null,
+    activate: !context.state.sending.has(chosen.peer.tunnel),
+  })
+  wipe(sharedSecret)
+  if (isStillThere) old.rekeying = true
+  const ke = dh ? { group: dh.group, data: dh.publicValue } : null
+  sendResponse(context, sa, request.header, answerPayloads(chosen, spiIn, true, nonce, ke), request.datagram)
+  for (const each of earlier) deleteForgotten(context, sa, each)
+}
+
+/** A tunnel has one Child SA: an older one that the peer did not name is left over, unless both ends began at once. */
+function deleteForgotten(context: Context, sa: IkeSa, child: ChildSa): void {
+  if (context.now - child.createdAt < context.options.duplicateMs) return
+  child.deleting = true
+  addTask(sa, { kind: 'delete-child', children: [child.id], spis: [] })
+}

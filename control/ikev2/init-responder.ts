@@ -1,0 +1,260 @@
+// IKE_SA_INIT as responder (RFC 7296 §1.2, §2.6, §2.7, §2.23). The order is that of cost: nothing is remembered and
+// nothing is exponentiated before parser, tunnel, load, proposal and public value have been judged.
+
+import { acceptedHashes, decodeHashAlgorithms, encodeHashAlgorithms } from '../crypto/auth.ts'
+import { checkCookie, createCookieSecrets, makeCookie, rotateCookieSecrets } from '../crypto/cookie.ts'
+import { checkPublicValue } from '../crypto/dh.ts'
+import type { DhGroup, IkeDatagram } from '../ports.ts'
+import type { IkeSuite, PeerConfig } from '../sa/contract.ts'
+import { checkLegality } from '../wire/legality.ts'
+import { encodeMessage } from '../wire/message.ts'
+import { NotifyError, NotifyStatus } from '../wire/notify.ts'
+import { chooseIkeProposal, encodeIkeProposals } from '../wire/proposals.ts'
+import { Exchange, type Header, type Message, type Payload, type Proposal } from '../wire/types.ts'
+import { certificateRequests } from './certificates.ts'
+import { drop } from './context.ts'
+import { digestOf, headerOf, keepResponse, sendTo } from './exchange.ts'
+import { compute } from './jobs.ts'
+import { judgeNat, natNotifies } from './nat.ts'
+import { NONCE_LENGTH } from './options.ts'
+import { find, groupData, notifies, notify } from './payloads.ts'
+import { candidatesFor } from './peers.ts'
+import { reportNoProposal } from './reports.ts'
+import { createIkeSa, forget, freshSpi } from './sas.ts'
+import type { Context, Handshake, IkeSa } from './state.ts'
+
+const nothing = new Uint8Array(0)
+
+/** What a request has to pass; each step refuses or hands on. `message` is well-formed, responder SPI zero. */
+export function receiveInitRequest(context: Context, message: Message, datagram: IkeDatagram) {
+  const source = datagram.remote
+  const key = initKey(datagram)
+  const known = context.state.byInit.get(key)
+  if (known) return repeatAnswer(context, known, datagram)
+  const illegal = checkLegality(message, false)
+  if (illegal) return refuse(context, message.header, illegal, datagram)
+  const peers = candidatesFor(context, datagram.local.address, source)
+  if (peers.length === 0) return drop(context, 'ike-no-peer', source)
+  if (!passesLoad(context, message, peers, datagram)) return
+  const chosen = chooseSuite(context, message, peers, datagram)
+  if (!chosen) return
+  const ke = find(message.payloads, 'KE')!
+  if (ke.group !== chosen.suite.dhGroup)
+    return askForGroup(context, message.header, chosen.suite.dhGroup, datagram)
+  const bad = checkPublicValue(ke.group, ke.data)
+  if (bad) return drop(context, bad.reason, source)
+  accept(context, message, chosen, datagram, key)
+}
+
+/** A repeated request is the same bytes from the same endpoint (§2.1: the whole message, not the SPI alone). */
+function initKey(datagram: IkeDatagram): string {
+  const { address, port } = datagram.remote
+  return `${address} ${port} ${digestOf(datagram.data)}`
+}
+
+function repeatAnswer(context: Context, sa: IkeSa, datagram: IkeDatagram) {
+  if (sa.answered?.messageId !== 0) return drop(context, 'ike-in-progress', datagram.remote)
+  sendTo(context, datagram.local, datagram.remote, sa.answered.datagram)
+}
+
+/** In clear only the unknown critical payload deserves an answer (§2.5); the rest is silence. */
+function refuse(
+  context: Context,
+  header: Header,
+  illegal: { reason: string; notify?: { type: number; data: Uint8Array } },
+  datagram: IkeDatagram,
+): void {
+  drop(context, illegal.reason, datagram.remote)
+  if (illegal.notify?.type !== NotifyError.UNSUPPORTED_CRITICAL_PAYLOAD) return
+  if (mayAnswerInClear(context, datagram.remote.address)) {
+    answerStateless(context, header, [notify(illegal.notify.type, illegal.notify.data)], datagram)
+  }
+}
+
+/** One answer in clear per address and second: an error must not become a weapon. */
+export function mayAnswerInClear(context: Context, address: string): boolean {
+  const { clearAnswers } = context.state
+  const last = clearAnswers.get(address)
+  if (last !== undefined && context.now - last < context.options.clearAnswerMs) return false
+  if (clearAnswers.size >= MAX_REMEMBERED) clearAnswers.clear()
+  clearAnswers.set(address, context.now)
+  return true
+}
+
+const MAX_REMEMBERED = 10_000
+
+/** An answer that leaves nothing behind: responder SPI zero. */
+function answerStateless(context: Context, header: Header, payloads: Payload[], datagram: IkeDatagram): void {
+  const fields = {
+    initiatorSpi: header.initiatorSpi,
+    responderSpi: 0n,
+    exchange: Exchange.IKE_SA_INIT,
+    messageId: 0,
+    response: true,
+    initiator: false,
+  }
+  sendTo(context, datagram.local, datagram.remote, encodeMessage(fields, payloads))
+}
+
+/** Under load only who answers from the address it claims goes on (§2.6); quotas bound the rest. */
+function passesLoad(context: Context, message: Message, peers: PeerConfig[], datagram: IkeDatagram): boolean {
+  const source = datagram.remote
+  const open = halfOpen(context)
+  if (open.length >= context.options.cookieThreshold && !hasValidCookie(context, message, datagram)) {
+    demandCookie(context, message, datagram)
+    drop(context, 'ike-cookie', source)
+    return false
+  }
+  const fromHere = open.filter((sa) => sa.remote.address === source.address).length
+  const perAddress = Math.max(context.options.halfOpenPerAddress, 2 * peers.length)
+  const isFull = open.length >= context.options.halfOpenLimit || fromHere >= perAddress
+  if (isFull) drop(context, 'ike-half-open', source)
+  return !isFull
+}
+
+function halfOpen(context: Context): IkeSa[] {
+  return [...context.state.byInit.values()].filter((sa) => sa.state === 'init' || sa.state === 'auth')
+}
+
+function cookieSecrets(context: Context) {
+  const random = (length: number) => context.environment.random(length)
+  context.state.cookies ??= createCookieSecrets(context.now, random)
+  rotateCookieSecrets(context.state.cookies, context.now, random)
+  return context.state.cookies
+}
+
+function hasValidCookie(context: Context, message: Message, datagram: IkeDatagram): boolean {
+  const [cookie] = notifies(message.payloads, NotifyStatus.COOKIE)
+  if (!cookie) return false
+  const nonce = find(message.payloads, 'NONCE')!.data
+  return checkCookie(cookieSecrets(context), cookie.data, datagram.remote, message.header.initiatorSpi, nonce)
+}
+
+function demandCookie(context: Context, message: Message, datagram: IkeDatagram): void {
+  const nonce = find(message.payloads, 'NONCE')!.data
+  const cookie = makeCookie(cookieSecrets(context), datagram.remote, message.header.initiatorSpi, nonce)
+  answerStateless(context, message.header, [notify(NotifyStatus.COOKIE, cookie)], datagram)
+}
+
+type Chosen = { suite: IkeSuite; proposal: Proposal; peers: PeerConfig[] }
+
+/** The first tunnel whose IKE proposals fit decides; those that allow the same suite stay candidates for IKE_AUTH. */
+function chooseSuite(
+  context: Context,
+  message: Message,
+  peers: PeerConfig[],
+  datagram: IkeDatagram,
+): Chosen | null {
+  const offered = find(message.payloads, 'SA')!.proposals
+  const choices = peers.map((peer) => ({ peer, choice: chooseIkeProposal(offered, peer.ikeProposals) }))
+  const first = choices.find(({ choice }) => choice.ok)
+  if (!first?.choice.ok) {
+    const [{ peer, choice }] = choices
+    const where = { tunnel: peers.length === 1 ? peer.tunnel : null, peer: datagram.remote }
+    if (!choice.ok)
+      reportNoProposal(
+        context,
+        where,
+        'IKE',
+        choice.refusal,
+        peers.flatMap((each) => each.ikeProposals),
+      )
+    drop(context, 'ike-refused', datagram.remote)
+    answerStateless(context, message.header, [notify(NotifyError.NO_PROPOSAL_CHOSEN)], datagram)
+    return null
+  }
+  const { suite, proposal } = first.choice
+  const same = JSON.stringify(suite)
+  const others = peers.filter((peer) => peer.ikeProposals.some((each) => JSON.stringify(each) === same))
+  return { suite, proposal, peers: others }
+}
+
+/** §1.2: the group of the suite that we would choose; the initiator comes again, nothing is kept. */
+function askForGroup(context: Context, header: Header, group: DhGroup, datagram: IkeDatagram): void {
+  answerStateless(context, header, [notify(NotifyError.INVALID_KE_PAYLOAD, groupData(group))], datagram)
+}
+
+/** -- (nothing) -> init: a half-open SA; our key pair is computed. */
+function accept(
+  context: Context,
+  message: Message,
+  chosen: Chosen,
+  datagram: IkeDatagram,
+  key: string,
+): void {
+  const { suite, peers } = chosen
+  const sa = createIkeSa(context, {
+    role: 'responder',
+    initiatorSpi: message.header.initiatorSpi,
+    responderSpi: freshSpi(context),
+    peer: null,
+    local: datagram.local,
+    remote: datagram.remote,
+    handshake: newHandshake(context, message, chosen, datagram),
+  })
+  sa.suite = suite
+  sa.endAt = context.now + context.options.halfOpenMs
+  sa.workingOn = 0
+  context.state.byInit.set(key, sa)
+  const found = judgeNat(
+    message.payloads,
+    peers[0].natTraversal,
+    { ...sa, responderSpi: 0n },
+    sa.local,
+    sa.remote,
+  )
+  sa.handshake!.natDetection = found !== null
+  if (found) sa.nat = found
+  compute(context, sa, { kind: 'dh-generate', group: suite.dhGroup }, (later, result) => {
+    if (result.kind !== 'dh-generate') return forget(later, sa)
+    const { publicValue, privateValue } = result
+    sa.handshake!.dh = { group: suite.dhGroup, publicValue, privateValue }
+    answer(later, sa, chosen, datagram)
+  })
+}
+
+function newHandshake(context: Context, message: Message, chosen: Chosen, datagram: IkeDatagram): Handshake {
+  const [hashes] = notifies(message.payloads, NotifyStatus.SIGNATURE_HASH_ALGORITHMS)
+  return {
+    suites: [chosen.suite],
+    group: chosen.suite.dhGroup,
+    dh: null,
+    peerPublic: find(message.payloads, 'KE')!.data.slice(),
+    nonce: context.environment.random(NONCE_LENGTH),
+    peerNonce: find(message.payloads, 'NONCE')!.data.slice(),
+    ownMessage: nothing,
+    peerMessage: datagram.data.slice(),
+    cookie: null,
+    cookieRounds: 0,
+    keRounds: 0,
+    peerHashes: hashes ? decodeHashAlgorithms(hashes.data) : null,
+    natDetection: false,
+    clearError: null,
+    candidates: chosen.peers,
+  }
+}
+
+/** -- init -> auth: the answer goes out; the secret is computed when IKE_AUTH comes. */
+function answer(context: Context, sa: IkeSa, chosen: Chosen, datagram: IkeDatagram): void {
+  const handshake = sa.handshake!
+  const fields = headerOf(sa, Exchange.IKE_SA_INIT, 0, true)
+  handshake.ownMessage = encodeMessage(fields, answerPayloads(context, sa, chosen))
+  sa.state = 'auth'
+  keepResponse(context, sa, 0, handshake.ownMessage, datagram)
+}
+
+function answerPayloads(context: Context, sa: IkeSa, chosen: Chosen): Payload[] {
+  const { dh, nonce, natDetection } = sa.handshake!
+  const { suite, proposal, peers } = chosen
+  const [answer] = encodeIkeProposals([suite], nothing)
+  const allowSha1 = peers.some((peer) => peer.allowSha1Signatures)
+  const hashes = encodeHashAlgorithms(acceptedHashes(allowSha1))
+  return [
+    { kind: 'SA', proposals: [{ ...answer, number: proposal.number }] },
+    { kind: 'KE', group: dh!.group, data: dh!.publicValue },
+    { kind: 'NONCE', data: nonce },
+    ...(natDetection ? natNotifies(context, peers[0].natTraversal, sa, sa.local, sa.remote) : []),
+    notify(NotifyStatus.SIGNATURE_HASH_ALGORITHMS, hashes),
+    ...certificateRequests(peers),
+  ]
+}

@@ -1,0 +1,59 @@
+// Which tunnel is meant: by end points at IKE_SA_INIT, by identities at IKE_AUTH, by selectors at a Child SA.
+
+import { equalSecrets } from '../crypto/suite.ts'
+import type { Address, Endpoint } from '../ports.ts'
+import type { PeerConfig } from '../sa/contract.ts'
+import type { Context, IkeSa } from './state.ts'
+
+/** Tunnels that may answer a request between these end points, in order of configuration. */
+export function candidatesFor(context: Context, local: Address, remote: Endpoint): PeerConfig[] {
+  return [...context.state.peers.values()].filter(
+    (peer) =>
+      peer.role !== 'initiator' &&
+      (peer.local === 'any' || peer.local === local) &&
+      (peer.remote === null || peer.remote.address === remote.address),
+  )
+}
+
+const shape = (peer: PeerConfig) =>
+  JSON.stringify([
+    peer.local,
+    peer.remote,
+    peer.localId,
+    peer.remoteId,
+    peer.localAuth,
+    peer.remoteAuth,
+    peer.ikeProposals,
+    peer.natTraversal,
+    peer.natTPort,
+    peer.role,
+    peer.dpd,
+  ])
+
+const sameSecret = (a: Uint8Array | null, b: Uint8Array | null): boolean =>
+  a === null || b === null ? a === b : equalSecrets(a, b)
+
+/** Equal end points, identities and IKE policy: such tunnels share one IKE SA. */
+export function sharesIkeSa(a: PeerConfig, b: PeerConfig): boolean {
+  return (
+    shape(a) === shape(b) &&
+    sameSecret(a.localPsk, b.localPsk) &&
+    sameSecret(a.remotePsk, b.remotePsk) &&
+    (a.certificate?.key ?? null) === (b.certificate?.key ?? null)
+  )
+}
+
+/** The configuration as it is now; the one that authenticated the SA when the tunnel is gone. */
+export function peerNow(context: Context, peer: PeerConfig): PeerConfig {
+  return context.state.peers.get(peer.tunnel) ?? peer
+}
+
+/** Tunnels whose Child SAs may live on this IKE SA; its own first. */
+export function tunnelsOn(context: Context, sa: IkeSa): PeerConfig[] {
+  if (!sa.peer) return []
+  const own = sa.peer
+  const others = [...context.state.peers.values()].filter(
+    (peer) => peer.tunnel !== own.tunnel && sharesIkeSa(peer, own),
+  )
+  return [peerNow(context, own), ...others]
+}

@@ -1,0 +1,229 @@
+// What the IKEv2 engine remembers. Records only: every transition is a function in the file of its exchange.
+//
+// IKE SA (one, bidirectional) and Child SA (a pair of ESP SAs) as of RFC 7296 §1. Times are monotonic ms,
+// Infinity = never.
+
+import type { CookieSecrets } from '../crypto/cookie.ts'
+import type { IkeKeys } from '../crypto/keys.ts'
+import type {
+  CryptoJob,
+  CryptoResult,
+  DhGroup,
+  Encapsulation,
+  Endpoint,
+  IkeDatagram,
+  SignatureHash,
+  TrafficSelector,
+} from '../ports.ts'
+import type {
+  Action,
+  ChildSaId,
+  ChildSuite,
+  EngineEnvironment,
+  IkeSaId,
+  IkeSuite,
+  PeerConfig,
+} from '../sa/contract.ts'
+import type { EngineOptions } from './options.ts'
+
+/** As in SIGNATURE_HASH_ALGORITHMS (RFC 7427 §7). */
+export type HashAlgorithm = SignatureHash | 'identity'
+
+/**
+ * init, auth: not yet authenticated. established. replaced: rekeyed, only its Delete is expected.
+ * deleting: our Delete is under way. lingering: nothing but the last answer is left; keys are wiped.
+ */
+export type IkeState = 'init' | 'auth' | 'established' | 'replaced' | 'deleting' | 'lingering'
+
+/** Our half of a Diffie-Hellman exchange; privateValue is wiped with wipeDh. */
+export type DhPair = { group: DhGroup; publicValue: Uint8Array; privateValue: Uint8Array }
+
+/** One public-key operation under way or waiting for the one before it. */
+export type PendingJob = {
+  token: number
+  job: CryptoJob
+  then: (context: Context, result: CryptoResult) => void
+  abandon: (context: Context) => void
+}
+
+/** What only IKE_SA_INIT and IKE_AUTH need; wiped and dropped once established. */
+export type Handshake = {
+  /** our order for the IKE_SA_INIT proposals; the answer is checked against the same list */
+  suites: IkeSuite[]
+  /** group of the KE payload to send; changes with INVALID_KE_PAYLOAD */
+  group: DhGroup
+  dh: DhPair | null
+  peerPublic: Uint8Array | null
+  nonce: Uint8Array
+  peerNonce: Uint8Array
+  /** first messages as sent and received, whole: AUTH covers them (§2.15) */
+  ownMessage: Uint8Array
+  peerMessage: Uint8Array
+  cookie: Uint8Array | null
+  cookieRounds: number
+  keRounds: number
+  /** SIGNATURE_HASH_ALGORITHMS of the peer (RFC 7427 §4); null: not sent */
+  peerHashes: HashAlgorithm[] | null
+  /** NAT detection was sent and answered */
+  natDetection: boolean
+  /** error in clear that came meanwhile (§2.21.1): type of the notify */
+  clearError: number | null
+  /** as responder: tunnels with these end points, in order of configuration */
+  candidates: PeerConfig[]
+}
+
+/** A Child SA under negotiation: our side of CREATE_CHILD_SA, or the child part of IKE_AUTH. */
+export type ChildOffer = {
+  tunnel: string
+  spiIn: number
+  suites: ChildSuite[]
+  withDh: boolean
+  group: DhGroup | null
+  dh: DhPair | null
+  nonce: Uint8Array
+  localSelectors: TrafficSelector[]
+  remoteSelectors: TrafficSelector[]
+  /** Child SA that this one replaces (REKEY_SA, §1.3.3) */
+  replaces: ChildSaId | null
+  keRounds: number
+}
+
+/** An IKE SA rekey that we began (§1.3.2). */
+export type IkeOffer = {
+  spi: bigint
+  suites: IkeSuite[]
+  group: DhGroup
+  dh: DhPair | null
+  nonce: Uint8Array
+  keRounds: number
+}
+
+/** What a request of ours was for; the response is handled by the file of that exchange. */
+export type Purpose =
+  | { kind: 'init' }
+  | { kind: 'auth'; child: ChildOffer }
+  | { kind: 'child'; offer: ChildOffer }
+  | { kind: 'rekey-ike'; offer: IkeOffer }
+  | { kind: 'delete-child'; children: ChildSaId[] }
+  | { kind: 'delete-ike' }
+  | { kind: 'probe' }
+  | { kind: 'auth-failed' }
+
+/** The one request in flight (window 1, §2.3). */
+export type Exchange = {
+  purpose: Purpose
+  exchange: number
+  messageId: number
+  datagram: Uint8Array
+  attempt: number
+  nextAt: number
+  giveUpAt: number
+}
+
+/** What waits until the exchange in flight is answered; not begun before `notBefore`. */
+export type Task = { notBefore: number } & (
+  | { kind: 'create-child'; tunnel: string; keRounds: number; group: DhGroup | null }
+  | { kind: 'rekey-child'; child: ChildSaId; keRounds: number; group: DhGroup | null }
+  | { kind: 'rekey-ike'; keRounds: number; group: DhGroup | null }
+  | { kind: 'delete-child'; children: ChildSaId[]; spis: number[] }
+  | { kind: 'delete-ike' }
+  | { kind: 'probe' }
+)
+
+/** The last request of the peer and our answer, repeated byte for byte (§2.1). */
+export type Answered = { messageId: number; digest: string; datagram: Uint8Array }
+
+/**
+ * fresh: installed, the peer sends on the older one still (§2.8). active: we send on it.
+ * replaced: rekeyed, Delete due or under way. draining: both ends agreed to delete; it still receives.
+ */
+export type ChildState = 'fresh' | 'active' | 'replaced' | 'draining'
+
+export type ChildSa = {
+  id: ChildSaId
+  createdAt: number
+  ikeSa: IkeSaId
+  tunnel: string
+  state: ChildState
+  spiIn: number
+  spiOut: number
+  suite: ChildSuite
+  localSelectors: TrafficSelector[]
+  remoteSelectors: TrafficSelector[]
+  encapsulation: Encapsulation
+  softAt: number
+  hardAt: number
+  removeAt: number
+  /** a task or exchange of ours is about to replace it */
+  rekeying: boolean
+  /** Delete queued or in flight */
+  deleting: boolean
+}
+
+export type IkeSa = {
+  id: IkeSaId
+  /** of this IKE SA: who began its IKE_SA_INIT or its rekey */
+  role: 'initiator' | 'responder'
+  initiatorSpi: bigint
+  responderSpi: bigint
+  state: IkeState
+  /** configuration that authenticated it; null as long as the responder does not know */
+  peer: PeerConfig | null
+  /** further tunnels that share this IKE SA and wait for it */
+  wanted: string[]
+  local: Endpoint
+  remote: Endpoint
+  suite: IkeSuite | null
+  keys: IkeKeys | null
+  handshake: Handshake | null
+  /** who is behind a NAT, or pretends to be (§2.23) */
+  nat: { local: boolean; remote: boolean }
+  remoteId: string | null
+  nextRequestId: number
+  expectedRequestId: number
+  answered: Answered | null
+  /** id of the peer's request that a job works on */
+  workingOn: number | null
+  exchange: Exchange | null
+  tasks: Task[]
+  jobs: PendingJob[]
+  held: IkeDatagram[]
+  children: Map<ChildSaId, ChildSa>
+  createdAt: number
+  establishedAt: number
+  lastInbound: number
+  softAt: number
+  hardAt: number
+  /** half-open, lingering, replaced and childless SAs go at this time */
+  endAt: number
+  /** SA of the rekey that replaced this one */
+  replacedBy: IkeSaId | null
+  /** a second IKE SA to the same identity stays: this one goes at that time */
+  duplicateAt: number
+}
+
+export type EngineState = {
+  peers: Map<string, PeerConfig>
+  sas: Map<IkeSaId, IkeSa>
+  /** by our own SPI */
+  bySpi: Map<bigint, IkeSa>
+  /** responder SAs by the initiator's SPI and address, to recognise a repeated IKE_SA_INIT */
+  byInit: Map<string, IkeSa>
+  children: Map<ChildSaId, ChildSa>
+  /** Child SA on which each tunnel sends */
+  sending: Map<string, ChildSaId>
+  cookies: CookieSecrets | null
+  /** last answer in clear per address */
+  clearAnswers: Map<string, number>
+  nextId: number
+  nextToken: number
+}
+
+/** One call into the engine: state, machine, time, and the actions collected so far. */
+export type Context = {
+  state: EngineState
+  environment: EngineEnvironment
+  options: EngineOptions
+  now: number
+  actions: Action[]
+}
