@@ -6,7 +6,7 @@
 
 import { createCipheriv, createDecipheriv } from 'node:crypto'
 import type { EspCipher, Integrity } from '../ports.ts'
-import { concat } from '../wire/bytes.ts'
+import { concat, copy } from '../wire/bytes.ts'
 import {
   decodePayloads,
   encodeHeader,
@@ -58,9 +58,11 @@ function cbc(keys: SkKeys, iv: Uint8Array, input: Uint8Array, encrypt: boolean):
   const make = encrypt ? createCipheriv : createDecipheriv
   const context = make(cipherShape(keys.cipher).openssl, key, iv)
   context.setAutoPadding(false)
-  const output = context.update(input)
+  const result = context.update(input)
   context.final()
   if (key !== keys.encryptionKey) wipe(key)
+  const output = copy(result) // a Buffer is no plain Uint8Array: its slice() would be a view
+  wipe(result)
   return output
 }
 
