@@ -10,7 +10,7 @@
  */
 import { aesCbcDecryptRun } from './generated/aes-cbc-decrypt.ts'
 import { aesCbcEncryptRun } from './generated/aes-cbc-encrypt.ts'
-import { aesSliceKeys } from './generated/aes-keys.ts'
+import { aesSliceKeys, aesSpreadKey } from './generated/aes-keys.ts'
 import { CIPHER_JOB_BLOCKS, CIPHER_JOB_BYTES, CIPHER_JOB_DATA, CIPHER_JOB_SCHEDULE } from './job.ts'
 import { orderByLength, orderByValue, orderedJob, portion } from './order.ts'
 import {
@@ -60,7 +60,7 @@ function encryptOrdered(count: i32, rounds: i32, scratch: usize): void {
     startLane(scratch, lane, orderedJob(scratch, next < count ? next++ : 0))
   let changed = true
   while (true) {
-    if (changed) aesSliceKeys(scratch + SCRATCH_AES_SCHEDULES, rounds, keys)
+    if (changed) sliceKeys(scratch, rounds)
     changed = false
     const blocks = shortestLane(scratch)
     aesCbcEncryptRun(scratch + SCRATCH_LANES, blocks, rounds, keys)
@@ -153,7 +153,7 @@ function decryptOrdered(count: i32, rounds: i32, scratch: usize): void {
     }
     if (filled === 0) return
     for (let lane = filled; lane < LANES; lane++) if (followLane(scratch, lane, filled - 1)) changed = true
-    if (changed) aesSliceKeys(scratch + SCRATCH_AES_SCHEDULES, rounds, keys)
+    if (changed) sliceKeys(scratch, rounds)
     changed = false
     aesCbcDecryptRun(scratch + SCRATCH_LANES, <i32>steps, rounds, keys)
     left -= (steps - 1) * LANES
@@ -164,6 +164,17 @@ function decryptOrdered(count: i32, rounds: i32, scratch: usize): void {
 function setBlock(scratch: usize, lane: i32, job: usize, index: u32): bool {
   const before = load<u32>(job, CIPHER_JOB_DATA) + ((index - 1) << 4)
   return setLane(scratch, lane, before, load<u32>(job, CIPHER_JOB_SCHEDULE))
+}
+
+/** Makes the sliced round keys of the lanes' schedules. */
+function sliceKeys(scratch: usize, rounds: i32): void {
+  const schedules = scratch + SCRATCH_AES_SCHEDULES
+  const keys = scratch + SCRATCH_AES_KEYS
+  const first = load<u32>(schedules)
+  let shared = true
+  for (let at: usize = 4; at < 4 * LANES; at += 4) if (load<u32>(schedules + at) !== first) shared = false
+  if (shared) aesSpreadKey(<usize>first, rounds, keys)
+  else aesSliceKeys(schedules, rounds, keys)
 }
 
 /** Wipes what was made of keys. */

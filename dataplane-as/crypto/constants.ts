@@ -12,6 +12,17 @@ export const AES_MASKS = memory.data<u32>(
   16,
 )
 
+/** AES: bit i in every byte, for i = 0 to 7. */
+export const AES_BITS = memory.data<u32>(
+  [
+    0x01010101, 0x01010101, 0x01010101, 0x01010101, 0x02020202, 0x02020202, 0x02020202, 0x02020202,
+    0x04040404, 0x04040404, 0x04040404, 0x04040404, 0x08080808, 0x08080808, 0x08080808, 0x08080808,
+    0x10101010, 0x10101010, 0x10101010, 0x10101010, 0x20202020, 0x20202020, 0x20202020, 0x20202020,
+    0x40404040, 0x40404040, 0x40404040, 0x40404040, 0x80808080, 0x80808080, 0x80808080, 0x80808080,
+  ],
+  16,
+)
+
 /** AES: byte order of the standard (column by column) to row-major and back. */
 export const AES_TRANSPOSE = memory.data<u8>([0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15], 16)
 

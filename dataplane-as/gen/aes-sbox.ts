@@ -10,7 +10,7 @@
  * Both circuits leave out the constant 0x63: the forward one gives S(x) ^ 0x63, the inverse one takes
  * y ^ 0x63. The constant is in the round keys (see aes-cbc.ts), which costs nothing per block.
  */
-import { type Gate, parseCircuit } from './circuit.ts'
+import { type Gate, parseCircuit, reorder } from './circuit.ts'
 
 /** The 22 linear forms that the middle reads: y1..y21, and x7 itself. */
 const forwardTop = `
@@ -59,8 +59,30 @@ const inverseBottom = `
   b25 = b20 ^ b2; s1 = b25 ^ b21; b27 = b24 ^ b9; b28 = b27 ^ b15; s4 = b28 ^ b12
 `
 
+/** The order in which few values wait in registers, found by gate-order.ts. */
+const forwardOrder = `
+  a0 y13 y8 y1 y14 y12 a1 y4 y15 t2 y20 y5 y10 y6 y9 y11 y3 y16 t12 t15 t16 t5 t6 t18 y19 t22 y17 y7 y2
+  t13 t14 t7 t10 t11 t20 y18 t24 t8 t9 t19 y21 t23 t3 t4 t17 t21 t25 t26 t27 t28 t29 t31 t30 t32 t33 t35
+  t36 t42 t38 t39 t40 t43 z12 z3 t34 t37 t41 t45 z15 z16 b0 z4 b4 z13 b7 z7 b9 t44 z5 b8 b13 z10 b1 z9 b2
+  z0 z6 b16 z1 b5 b11 s3 z2 b6 z8 b3 b10 b18 s7 s0 b22 s4 z14 b12 b17 z11 b27 s5 s1 b24 z17 b25 s2 s6
+`
+
+const inverseOrder = `
+  a6 y9 y8 a1 y19 y5 y1 y4 y14 y10 y11 t12 y7 y17 t13 t14 y6 t15 t16 y16 y13 y18 y0 y12 y15 y3 t2 y2 t7
+  t10 t11 t20 t24 t3 t4 t17 y20 t21 t5 t6 t18 t22 t8 t9 t19 y21 t23 t25 t26 t31 t30 t32 t33 t27 t28 t29
+  t35 t36 z2 t42 t34 t37 z11 t38 t39 t40 t43 t41 t44 t45 z10 b6 z4 z8 z13 z1 b5 z15 z7 b11 b15 z16 z12 b2
+  z17 b9 z6 b0 b1 b3 b4 z3 b7 z0 b10 z14 b8 b13 b14 b21 z9 b20 s2 z5 b12 s5 s0 b24 b27 b28 s4 s6 b25 s1 s3
+  s7
+`
+
 /** S(x) ^ 0x63. */
-export const forwardSbox: readonly Gate[] = parseCircuit(forwardTop + middle('x7') + forwardBottom)
+export const forwardSbox: readonly Gate[] = reorder(
+  parseCircuit(forwardTop + middle('x7') + forwardBottom),
+  forwardOrder,
+)
 
 /** S⁻¹(x ^ 0x63). */
-export const inverseSbox: readonly Gate[] = parseCircuit(inverseTop + middle('y0') + inverseBottom)
+export const inverseSbox: readonly Gate[] = reorder(
+  parseCircuit(inverseTop + middle('y0') + inverseBottom),
+  inverseOrder,
+)

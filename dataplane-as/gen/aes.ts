@@ -228,6 +228,31 @@ function sliceKeys(): Lines {
   return lines
 }
 
+/** The sliced form of one schedule in all lanes. */
+function spreadKey(): Lines {
+  const lines = new Lines()
+  lines.add(
+    '/**',
+    ' * The same as aesSliceKeys for 8 lanes that share one `schedule`, without the transposition: a bit of the',
+    ' * key becomes a byte of ones or zeros.',
+    ' */',
+  )
+  lines.block('export function aesSpreadKey(schedule: usize, rounds: i32, keys: usize): void {', '}', () => {
+    const bits = names('bit', 8)
+    bits.forEach((bit, i) => {
+      lines.add(`const ${bit} = v128.load(AES_BITS, ${16 * i})`)
+    })
+    lines.block('do {', '} while (--rounds >= 0)', () => {
+      lines.add('const key = v128.load(schedule)')
+      bits.forEach((bit, i) => {
+        lines.add(`v128.store(keys, i8x16.eq(v128.and(key, ${bit}), ${bit}), ${16 * i})`)
+      })
+      lines.add('schedule += 16', `keys += ${ROUND_KEY_BYTES}`)
+    })
+  })
+  return lines
+}
+
 /** SubWord of the key expansion on plain integers: bit i of the four bytes in one u32. */
 function subWord(): Lines {
   const lines = new Lines()
@@ -271,8 +296,8 @@ export function aesFiles(): GeneratedFile[] {
       text: `${header(
         'aes.ts',
         ['AES key set-up: SubWord and the slicing of round keys.'],
-        [constants('AES_MASKS')],
-      ).join('\n')}\n${subWord()}\n${sliceKeys()}`,
+        [constants('AES_BITS, AES_MASKS')],
+      ).join('\n')}\n${subWord()}\n${sliceKeys()}\n${spreadKey()}`,
     },
   ]
 }

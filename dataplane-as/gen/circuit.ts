@@ -28,6 +28,22 @@ export function parseCircuit(text: string): Gate[] {
     })
 }
 
+/** The same gates in the order of `names`; throws if that is not all of them, operands first. */
+export function reorder(circuit: readonly Gate[], names: string): Gate[] {
+  const byName = new Map(circuit.map((gate) => [gate.name, gate]))
+  const ordered = names.trim().split(/\s+/)
+  if (ordered.length !== circuit.length) throw new Error('an order must name every gate once')
+  return parseCircuit(
+    ordered
+      .map((name) => {
+        const gate = byName.get(name)
+        if (!gate) throw new Error(`no such gate: ${name}`)
+        return `${name} = ${gate.a} ${gate.op} ${gate.b}`
+      })
+      .join('\n'),
+  )
+}
+
 /** The output byte of a circuit for one input byte. */
 export function evaluate(circuit: readonly Gate[], byte: number): number {
   const bits = new Map<string, number>()

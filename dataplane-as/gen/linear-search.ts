@@ -14,19 +14,10 @@
  * aes-sbox.ts.
  */
 import { forwardSbox } from './aes-sbox.ts'
+import { random } from './random.ts'
 
 /** One wanted form: its name and its coordinates, bit i standing for input i. */
 type Form = { name: string; vector: number }
-
-/** Deterministic random numbers in [0, 1) (mulberry32). */
-function random(seed: number): () => number {
-  return () => {
-    seed = (seed + 0x6d2b79f5) | 0
-    let t = Math.imul(seed ^ (seed >>> 15), 1 | seed)
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296
-  }
-}
 
 /** Adds base vector `v`: a sum uses it at most once, so one pass makes the distances exact. */
 function addBase(distance: Uint8Array, v: number): void {

@@ -2,7 +2,7 @@
 //
 // AES key set-up: SubWord and the slicing of round keys.
 
-import { AES_MASKS } from '../constants.ts'
+import { AES_BITS, AES_MASKS } from '../constants.ts'
 
 /** SubWord of FIPS 197 §5.2 without the constant 0x63: the S-box on each byte of `word`, in constant time. */
 export function aesSubWord(word: u32): u32 {
@@ -14,120 +14,120 @@ export function aesSubWord(word: u32): u32 {
   const q5 = (word >> 5) & 0x01010101
   const q6 = (word >> 6) & 0x01010101
   const q7 = (word >> 7) & 0x01010101
-  const y14 = q4 ^ q2
-  const y13 = q7 ^ q1
-  const y9 = q7 ^ q4
-  const y8 = q7 ^ q2
   const a0 = q6 ^ q5
+  const y13 = q7 ^ q1
+  const y8 = q7 ^ q2
   const y1 = a0 ^ q0
-  const y4 = y1 ^ q4
+  const y14 = q4 ^ q2
   const y12 = y13 ^ y14
-  const y2 = y1 ^ q7
-  const y5 = y1 ^ q1
-  const y3 = y5 ^ y8
   const a1 = q3 ^ y12
+  const y4 = y1 ^ q4
   const y15 = a1 ^ q2
-  const y20 = a1 ^ q6
-  const y6 = y15 ^ q0
-  const y10 = y15 ^ a0
-  const y11 = y20 ^ y9
-  const y7 = q0 ^ y11
-  const y17 = y10 ^ y11
-  const y19 = y10 ^ y8
-  const y16 = a0 ^ y11
-  const y21 = y13 ^ y16
-  const y18 = q7 ^ y16
   const t2 = y12 & y15
-  const t3 = y3 & y6
-  const t4 = t3 ^ t2
-  const t5 = y4 & q0
-  const t6 = t5 ^ t2
-  const t7 = y13 & y16
-  const t8 = y5 & y1
-  const t9 = t8 ^ t7
-  const t10 = y2 & y7
-  const t11 = t10 ^ t7
+  const y20 = a1 ^ q6
+  const y5 = y1 ^ q1
+  const y10 = y15 ^ a0
+  const y6 = y15 ^ q0
+  const y9 = q7 ^ q4
+  const y11 = y20 ^ y9
+  const y3 = y5 ^ y8
+  const y16 = a0 ^ y11
   const t12 = y9 & y11
-  const t13 = y14 & y17
-  const t14 = t13 ^ t12
   const t15 = y8 & y10
   const t16 = t15 ^ t12
-  const t17 = t4 ^ t14
+  const t5 = y4 & q0
+  const t6 = t5 ^ t2
   const t18 = t6 ^ t16
-  const t19 = t9 ^ t14
-  const t20 = t11 ^ t16
-  const t21 = t17 ^ y20
+  const y19 = y10 ^ y8
   const t22 = t18 ^ y19
-  const t23 = t19 ^ y21
+  const y17 = y10 ^ y11
+  const y7 = q0 ^ y11
+  const y2 = y1 ^ q7
+  const t13 = y14 & y17
+  const t14 = t13 ^ t12
+  const t7 = y13 & y16
+  const t10 = y2 & y7
+  const t11 = t10 ^ t7
+  const t20 = t11 ^ t16
+  const y18 = q7 ^ y16
   const t24 = t20 ^ y18
+  const t8 = y5 & y1
+  const t9 = t8 ^ t7
+  const t19 = t9 ^ t14
+  const y21 = y13 ^ y16
+  const t23 = t19 ^ y21
+  const t3 = y3 & y6
+  const t4 = t3 ^ t2
+  const t17 = t4 ^ t14
+  const t21 = t17 ^ y20
   const t25 = t21 ^ t22
   const t26 = t21 & t23
   const t27 = t24 ^ t26
   const t28 = t25 & t27
   const t29 = t28 ^ t22
-  const t30 = t23 ^ t24
   const t31 = t22 ^ t26
+  const t30 = t23 ^ t24
   const t32 = t31 & t30
   const t33 = t32 ^ t24
-  const t34 = t23 ^ t33
   const t35 = t27 ^ t33
   const t36 = t24 & t35
-  const t37 = t36 ^ t34
+  const t42 = t29 ^ t33
   const t38 = t27 ^ t36
   const t39 = t29 & t38
   const t40 = t25 ^ t39
-  const t41 = t40 ^ t37
-  const t42 = t29 ^ t33
   const t43 = t29 ^ t40
-  const t44 = t33 ^ t37
-  const t45 = t42 ^ t41
-  const z0 = t44 & y15
-  const z1 = t37 & y6
-  const z2 = t33 & q0
-  const z3 = t43 & y16
-  const z4 = t40 & y1
-  const z5 = t29 & y7
-  const z6 = t42 & y11
-  const z7 = t45 & y17
-  const z8 = t41 & y10
-  const z9 = t44 & y12
-  const z10 = t37 & y3
-  const z11 = t33 & y4
   const z12 = t43 & y13
-  const z13 = t40 & y5
-  const z14 = t29 & y2
+  const z3 = t43 & y16
+  const t34 = t23 ^ t33
+  const t37 = t36 ^ t34
+  const t41 = t40 ^ t37
+  const t45 = t42 ^ t41
   const z15 = t42 & y9
   const z16 = t45 & y14
-  const z17 = t41 & y8
   const b0 = z16 ^ z15
-  const b1 = b0 ^ z10
-  const b2 = b1 ^ z9
-  const b3 = z12 ^ z8
+  const z4 = t40 & y1
   const b4 = z4 ^ z3
-  const b5 = b2 ^ z1
-  const b6 = z2 ^ z0
+  const z13 = t40 & y5
   const b7 = b0 ^ z13
-  const b8 = b7 ^ z5
+  const z7 = t45 & y17
   const b9 = b4 ^ z7
-  const b10 = b9 ^ b3
-  const b11 = b5 ^ z0
-  const b12 = b6 ^ z14
+  const t44 = t33 ^ t37
+  const z5 = t29 & y7
+  const b8 = b7 ^ z5
   const b13 = b8 ^ z3
-  const s6 = b13 ^ b10
-  const s3 = b11 ^ b4
+  const z10 = t37 & y3
+  const b1 = b0 ^ z10
+  const z9 = t44 & y12
+  const b2 = b1 ^ z9
+  const z0 = t44 & y15
+  const z6 = t42 & y11
   const b16 = b9 ^ z6
-  const b17 = b12 ^ b10
+  const z1 = t37 & y6
+  const b5 = b2 ^ z1
+  const b11 = b5 ^ z0
+  const s3 = b11 ^ b4
+  const z2 = t33 & q0
+  const b6 = z2 ^ z0
+  const z8 = t41 & y10
+  const b3 = z12 ^ z8
+  const b10 = b9 ^ b3
   const b18 = b13 ^ b6
-  const s1 = b16 ^ s3
   const s7 = b18 ^ z12
   const s0 = b16 ^ b2
   const b22 = b18 ^ s3
   const s4 = b22 ^ b7
-  const b24 = b17 ^ z15
-  const b25 = b24 ^ z17
-  const s2 = b25 ^ b16
+  const z14 = t29 & y2
+  const b12 = b6 ^ z14
+  const b17 = b12 ^ b10
+  const z11 = t33 & y4
   const b27 = b17 ^ z11
   const s5 = b27 ^ b1
+  const s1 = b16 ^ s3
+  const b24 = b17 ^ z15
+  const z17 = t41 & y8
+  const b25 = b24 ^ z17
+  const s2 = b25 ^ b16
+  const s6 = b13 ^ b10
   return s7 | (s6 << 1) | (s5 << 2) | (s4 << 3) | (s3 << 4) | (s2 << 5) | (s1 << 6) | (s0 << 7)
 }
 
@@ -208,6 +208,34 @@ export function aesSliceKeys(schedules: usize, rounds: i32, keys: usize): void {
     p6 += 16
     v128.store(keys, q7, 112)
     p7 += 16
+    keys += 128
+  } while (--rounds >= 0)
+}
+
+/**
+ * The same as aesSliceKeys for 8 lanes that share one `schedule`, without the transposition: a bit of the
+ * key becomes a byte of ones or zeros.
+ */
+export function aesSpreadKey(schedule: usize, rounds: i32, keys: usize): void {
+  const bit0 = v128.load(AES_BITS, 0)
+  const bit1 = v128.load(AES_BITS, 16)
+  const bit2 = v128.load(AES_BITS, 32)
+  const bit3 = v128.load(AES_BITS, 48)
+  const bit4 = v128.load(AES_BITS, 64)
+  const bit5 = v128.load(AES_BITS, 80)
+  const bit6 = v128.load(AES_BITS, 96)
+  const bit7 = v128.load(AES_BITS, 112)
+  do {
+    const key = v128.load(schedule)
+    v128.store(keys, i8x16.eq(v128.and(key, bit0), bit0), 0)
+    v128.store(keys, i8x16.eq(v128.and(key, bit1), bit1), 16)
+    v128.store(keys, i8x16.eq(v128.and(key, bit2), bit2), 32)
+    v128.store(keys, i8x16.eq(v128.and(key, bit3), bit3), 48)
+    v128.store(keys, i8x16.eq(v128.and(key, bit4), bit4), 64)
+    v128.store(keys, i8x16.eq(v128.and(key, bit5), bit5), 80)
+    v128.store(keys, i8x16.eq(v128.and(key, bit6), bit6), 96)
+    v128.store(keys, i8x16.eq(v128.and(key, bit7), bit7), 112)
+    schedule += 16
     keys += 128
   } while (--rounds >= 0)
 }
