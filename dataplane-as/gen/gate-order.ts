@@ -42,7 +42,65 @@ function sink({ operands, uses, output }: Graph, order: readonly number[]): numb
   return done
 }
 
-/** Stores and loads of the spilled values; the outputs must be in registers at the end. */
+/** Registers of a machine that computes gates one by one, and the stores and loads that it needs. */
+class Allocator {
+  cost = 0
+  private readonly registers = new Set([0, 1, 2, 3, 4, 5, 6, 7])
+  private readonly stored = new Set<number>()
+  private readonly useTimes: readonly number[][]
+  private readonly next: Uint8Array
+
+  /** `useTimes[value]`: when the value is read, ascending. */
+  constructor(useTimes: readonly number[][]) {
+    this.useTimes = useTimes
+    this.next = new Uint8Array(useTimes.length)
+  }
+
+  private nextUse(value: number): number {
+    return this.useTimes[value][this.next[value]] ?? Number.POSITIVE_INFINITY
+  }
+
+  /** Frees a register if all are taken: that of the value read last, but of none in `keep`. */
+  private makeRoom(keep: readonly number[]): void {
+    if (this.registers.size < REGISTERS) return
+    let victim = -1
+    for (const value of this.registers) {
+      if (!keep.includes(value) && (victim < 0 || this.nextUse(value) > this.nextUse(victim))) victim = value
+    }
+    if (this.nextUse(victim) !== Number.POSITIVE_INFINITY && !this.stored.has(victim)) {
+      this.stored.add(victim)
+      this.cost++
+    }
+    this.registers.delete(victim)
+  }
+
+  /** Loads the operands of a gate and lets go those that are not read again. */
+  read(operands: readonly number[]): void {
+    for (const value of operands) {
+      if (this.registers.has(value)) continue
+      this.makeRoom(operands)
+      this.registers.add(value)
+      this.cost++
+    }
+    for (const value of operands) {
+      this.next[value]++
+      if (this.nextUse(value) === Number.POSITIVE_INFINITY) this.registers.delete(value)
+    }
+  }
+
+  /** Gives a result its register. */
+  write(value: number): void {
+    this.makeRoom([])
+    this.registers.add(value)
+  }
+
+  /** Loads what was put aside, so that all of `values` are in registers. */
+  finish(values: readonly number[]): void {
+    this.cost += values.filter((value) => !this.registers.has(value)).length
+  }
+}
+
+/** Stores and loads that an order needs; the outputs must be in registers at the end. */
 function spills(graph: Graph, order: readonly number[]): number {
   const { operands, output } = graph
   const useTimes: number[][] = Array.from({ length: 8 + operands.length }, () => [])
@@ -50,39 +108,15 @@ function spills(graph: Graph, order: readonly number[]): number {
   done.forEach((g, time) => {
     for (const value of operands[g]) useTimes[value].push(time)
   })
-  for (let g = 0; g < output.length; g++) if (output[g]) useTimes[8 + g].push(done.length)
-  const next = new Uint8Array(useTimes.length)
-  const nextUse = (value: number): number => useTimes[value][next[value]] ?? Number.POSITIVE_INFINITY
-  const stored = new Set<number>()
-  const registers = new Set([0, 1, 2, 3, 4, 5, 6, 7])
-  let cost = 0
-  const makeRoom = (keep: readonly number[]): void => {
-    if (registers.size < REGISTERS) return
-    let victim = -1
-    for (const value of registers) {
-      if (!keep.includes(value) && (victim < 0 || nextUse(value) > nextUse(victim))) victim = value
-    }
-    if (nextUse(victim) !== Number.POSITIVE_INFINITY && !stored.has(victim)) {
-      stored.add(victim)
-      cost++
-    }
-    registers.delete(victim)
-  }
+  const results = operands.map((_, g) => 8 + g).filter((value) => output[value - 8])
+  for (const value of results) useTimes[value].push(done.length)
+  const machine = new Allocator(useTimes)
   for (const g of done) {
-    for (const value of operands[g]) {
-      if (registers.has(value)) continue
-      makeRoom(operands[g])
-      registers.add(value)
-      cost++
-    }
-    for (const value of operands[g]) {
-      next[value]++
-      if (nextUse(value) === Number.POSITIVE_INFINITY) registers.delete(value)
-    }
-    makeRoom([])
-    registers.add(8 + g)
+    machine.read(operands[g])
+    machine.write(8 + g)
   }
-  return cost + output.filter((isOutput, g) => isOutput && !registers.has(8 + g)).length
+  machine.finish(results)
+  return machine.cost
 }
 
 /** Moves one gate to another place that its operands and users allow. */
