@@ -116,9 +116,9 @@ export class Gateway {
     for (const finding of routes.hostFindings()) log.log('warning', finding, { reason: 'host' })
     card.onEvent((event) => this.#cardEvent(event))
     sockets.onDatagram((datagram) => this.#submit({ kind: 'datagram', datagram }))
-    this.#submit({ kind: 'commit', config: this.config, peers, keep: new Set() })
     this.#watchAt = this.now() + WATCH_TRAFFIC_MS
-    this.#arm()
+    this.#submit({ kind: 'commit', config: this.config, peers, keep: new Set() })
+    this.#submit({ kind: 'tick' })
   }
 
   /** Replaces the configuration; a refused one changes nothing. Unchanged tunnels keep their SAs. */
@@ -129,6 +129,7 @@ export class Gateway {
       const peers = buildPeers(config, this.ports.files)
       this.#spis.reserve(manualSpis(config))
       this.#submit({ kind: 'commit', config, peers, keep: keptTunnels(plan.changes) })
+      this.#submit({ kind: 'tick' })
       this.#changes.committed(config)
       return { ok: true, plan: plan.findings }
     } catch (error) {

@@ -40,6 +40,7 @@ export class Reducer {
     if (this.#stopped) return []
     this.#effects = []
     this.#dispatch(event, now)
+    if (event.kind === 'commit') return this.#effects // nothing begins before the machine is laid out: the next tick
     for (const tunnel of this.#tunnels.values()) if (tunnel.retryAt <= now) this.#life.begin(tunnel, now)
     return this.#effects
   }

@@ -1,0 +1,516 @@
+// Two gateways on ports made by hand, the real IKEv2 engine between them: what lies in their cards and kernels.
+
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { Bed, BedFiles, BedWire, pass, settle } from './gateway-bed.ts'
+
+const LEFT = '198.51.100.1'
+const RIGHT = '203.0.113.1'
+
+type Site = {
+  tunnel?: string
+  policy?: string
+  routes?: string
+  global?: string
+  ipsec?: string
+  psk?: string
+  proposal?: string
+}
+
+function circuit(local: string, remote: string, net: string, site: Site = {}): string {
+  return `${site.global ?? ''}
+context local
+ interface t1
+  ip address 169.254.10.0/31
+ ip route ${net} interface t1 ${site.routes ?? ''}
+ike proposal p
+ encryption ${site.proposal ?? 'aes-128'}
+ authentication sha1
+ dh-group 31
+ike policy peer
+ seq 10 proposal p
+ pre-shared-key text "${site.psk ?? 'a key of more than sixteen bytes'}"
+ dpd interval 10 retries 3
+${site.policy ?? ''}
+ipsec proposal e
+ esp encryption aes-128
+ esp authentication sha1
+ipsec policy data
+ seq 10 proposal e
+${site.ipsec ?? ''}
+tunnel ipsec t
+ peer-end-point local ${local} remote ${remote}
+ bind interface t1 local
+ ike-policy peer
+ ipsec-policy data
+${site.tunnel ?? ''}
+`
+}
+
+function pair(left: Site = {}, right: Site = {}) {
+  const wire = new BedWire()
+  const a = new Bed(circuit(LEFT, RIGHT, '10.2.0.0/16', left), { wire, address: LEFT })
+  const b = new Bed(circuit(RIGHT, LEFT, '10.1.0.0/16', right), { wire, address: RIGHT })
+  return { wire, a, b, beds: [a, b] as const }
+}
+
+/** Both up, with one Child SA. */
+async function upPair(left: Site = {}, right: Site = {}) {
+  const bed = pair(left, { policy: ' role responder', ...right })
+  bed.a.gateway.start()
+  bed.b.gateway.start()
+  await pass(200, bed.wire, ...bed.beds)
+  assert.equal(await stateOf(bed.a), 'up', bed.a.lines.join(''))
+  assert.equal(await stateOf(bed.b), 'up', bed.b.lines.join(''))
+  return bed
+}
+
+async function stateOf(bed: Bed): Promise<unknown> {
+  return (await bed.ask('show tunnel ipsec'))[0].state
+}
+
+async function reasonOf(bed: Bed): Promise<unknown> {
+  return (await bed.ask('show tunnel ipsec'))[0].reason
+}
+
+/** What one card sends with, the other receives with. */
+function assertMirrored(a: Bed, b: Bed) {
+  const [sends] = a.card.of('out').filter(({ active }) => active)
+  const receives = b.card.of('in').find(({ sa }) => sa.spi === sends?.sa.spi)
+  assert.ok(sends && receives, 'the SA that sends has no counterpart')
+  assert.deepEqual(sends.sa.encryptionKey, receives.sa.encryptionKey)
+  assert.deepEqual(sends.sa.integrityKey, receives.sa.integrityKey)
+  assert.ok(sends.sa.encryptionKey.some((byte) => byte !== 0))
+}
+
+describe('two gateways', () => {
+  test('negotiate a tunnel and program card, device and routes', async () => {
+    const { a, b } = await upPair()
+    assertMirrored(a, b)
+    assertMirrored(b, a)
+    assert.equal(a.card.of('in')[0].sa.replayWindow, 64)
+    assert.deepEqual(a.routes.devices.get('t1'), {
+      mtu: 1400,
+      up: true,
+      addresses: ['169.254.10.0/31'],
+      multicast: true,
+    })
+    const [guard, route] = a.routes.routes
+    assert.deepEqual(guard, { prefix: '10.2.0.0/16', device: null, metric: 0xffffffff, blackhole: true })
+    assert.deepEqual(route, { prefix: '10.2.0.0/16', device: 't1', metric: 1 })
+    assert.deepEqual(a.routes.history, ['blackhole 10.2.0.0/16', 'device t1', 'route 10.2.0.0/16'])
+    const [tunnel] = a.card.tunnels.values()
+    assert.equal(tunnel.up, true)
+    assert.equal(tunnel.local, LEFT)
+    assert.equal(tunnel.remote.address, RIGHT)
+  })
+
+  test('show SAs linked to each other and without keys', async () => {
+    const { a } = await upPair()
+    const [ike] = await a.ask('show ike sa detail')
+    const children = await a.ask('show ipsec sa')
+    assert.equal(ike.state, 'established')
+    assert.equal(ike.dhGroup, 31)
+    assert.deepEqual(
+      children.map(({ direction, sending }) => [direction, sending]),
+      [
+        ['in', false],
+        ['out', true],
+      ],
+    )
+    assert.ok(children.every(({ ikeSa }) => ikeSa === ike.id))
+    const printed = JSON.stringify([await a.ask('show tunnel ipsec t detail'), children, ike, a.entries()])
+    for (const { sa } of a.card.sas.values()) {
+      assert.ok(!printed.includes(Buffer.from(sa.encryptionKey).toString('hex')))
+      assert.ok(!printed.includes(Buffer.from(sa.integrityKey).toString('base64')))
+    }
+    assert.ok(!printed.includes('sixteen bytes'))
+  })
+
+  test('rekey without a moment in which nothing sends', async () => {
+    const { a, b, wire, beds } = await upPair()
+    const before = a.card.of('out')[0].sa.spi
+    await a.ask('clear ipsec sa')
+    await pass(6_000, wire, ...beds)
+    const after = a.card.of('out').filter(({ active }) => active)
+    assert.equal(after.length, 1)
+    assert.notEqual(after[0].sa.spi, before)
+    assert.equal(a.card.sas.size, 2)
+    assertMirrored(a, b)
+    assertMirrored(b, a)
+    assert.deepEqual(a.card.history, ['t up'])
+    assert.deepEqual(b.card.history, ['t up'])
+  })
+
+  test('clear a tunnel: Deletes, then new SAs, and the reason is kept', async () => {
+    const { a, b, wire, beds } = await upPair()
+    const [old] = await a.ask('show ike sa')
+    await a.ask('clear tunnel ipsec t')
+    await pass(2_000, wire, ...beds)
+    const [fresh] = await a.ask('show ike sa')
+    assert.notEqual(fresh.initiatorSpi, old.initiatorSpi)
+    assert.deepEqual(a.card.history, ['t up', 't down', 't up'])
+    assertMirrored(a, b)
+    const [detail] = await a.ask('show tunnel ipsec t detail')
+    const deaths = detail.deaths as { kind: string; reason: string }[]
+    assert.deepEqual(new Set(deaths.map(({ kind }) => kind)), new Set(['child', 'ike']))
+    assert.ok(deaths.every(({ reason }) => reason === 'cleared'))
+  })
+
+  test('notice a dead peer, drop what is meant for it, and come back with it', async () => {
+    const { a, b, wire, beds } = await upPair()
+    wire.cut = true
+    await pass(60_000, wire, ...beds)
+    assert.notEqual(await stateOf(a), 'up')
+    assert.equal(a.card.sas.size, 0)
+    assert.equal(a.routes.devices.get('t1')?.up, false)
+    assert.ok(a.routes.routes.some(({ blackhole }) => blackhole))
+    assert.ok(
+      a.routes.routes.some(({ device }) => device === 't1'),
+      'the route stays and drops',
+    )
+    const [detail] = await a.ask('show tunnel ipsec t detail')
+    assert.ok((detail.deaths as { reason: string }[]).some(({ reason }) => reason === 'peer-dead'))
+    wire.cut = false
+    await pass(70_000, wire, ...beds)
+    assert.equal(await stateOf(a), 'up')
+    assertMirrored(a, b)
+  })
+
+  test('say who does not answer, and never give up', async () => {
+    const { a, wire } = pair()
+    a.gateway.start()
+    await pass(300_000, wire, a)
+    assert.equal(await reasonOf(a), 'no-answer')
+    const first = wire.sent.length
+    await pass(600_000, wire, a)
+    assert.ok(wire.sent.length > first + 5)
+    const gaps = a
+      .entries()
+      .filter(({ reason, message }) => reason === 'no-answer' && /next attempt/.test(message))
+    const waits = gaps.map(({ message }) => Number(/in ([\d.]+) s/.exec(message)?.[1]))
+    assert.ok(Math.max(...waits) <= 37.5 && Math.max(...waits) > 20, waits.join(' '))
+  })
+
+  test('say that the pre-shared keys differ', async () => {
+    const { a, b, wire, beds } = pair(
+      { psk: 'one key that is long enough' },
+      { psk: 'another key that is long', policy: ' role responder' },
+    )
+    a.gateway.start()
+    b.gateway.start()
+    await pass(3_000, wire, ...beds)
+    assert.equal(await reasonOf(a), 'auth-failed')
+    assert.equal(a.card.sas.size + b.card.sas.size, 0)
+    assert.ok(!a.lines.join('').includes('long enough'))
+  })
+
+  test('say which proposal field differs', async () => {
+    const { a, b, wire, beds } = pair({}, { policy: ' role responder', proposal: 'aes-256' })
+    a.gateway.start()
+    b.gateway.start()
+    await pass(8_000, wire, ...beds)
+    assert.equal(await reasonOf(a), 'no-proposal')
+    const [detail] = await b.ask('show tunnel ipsec t detail')
+    assert.match(JSON.stringify([detail.reports, b.entries()]), /aes-128.*aes-256|aes-256.*aes-128/)
+  })
+
+  test('a route that is missing: no-route, no packet, up when it appears', async () => {
+    const { a, b, wire, beds } = pair({}, { policy: ' role responder' })
+    a.source = null
+    a.gateway.start()
+    b.gateway.start()
+    await pass(20_000, wire, ...beds)
+    assert.equal(await reasonOf(a), 'no-route')
+    assert.equal(wire.sent.length, 0)
+    a.source = LEFT
+    await pass(6_000, wire, ...beds)
+    assert.equal(await stateOf(a), 'up')
+  })
+
+  test('a peer known by name: resolved, retried, and up', async () => {
+    const files = new BedFiles()
+    const wire = new BedWire()
+    const text = circuit(LEFT, RIGHT, '10.2.0.0/16').replace(`remote ${RIGHT}`, 'remote gw.example.net')
+    const a = new Bed(text.replace(' dpd', ' local-id fqdn a.example\n remote-id fqdn b.example\n dpd'), {
+      wire,
+      address: LEFT,
+      files,
+    })
+    const b = new Bed(
+      circuit(RIGHT, LEFT, '10.1.0.0/16', {
+        policy: ' role responder\n local-id fqdn b.example\n remote-id fqdn a.example',
+      }),
+      { wire, address: RIGHT },
+    )
+    a.gateway.start()
+    b.gateway.start()
+    await pass(3_000, wire, a, b)
+    assert.equal(await reasonOf(a), 'no-route')
+    a.names.set('gw.example.net', [RIGHT])
+    await pass(6_000, wire, a, b)
+    assert.equal(await stateOf(a), 'up', a.lines.join(''))
+  })
+
+  test('traffic starts a tunnel with start traffic', async () => {
+    const { a, b, wire, beds } = pair({ tunnel: ' start traffic' }, { policy: ' role responder' })
+    a.gateway.start()
+    b.gateway.start()
+    await pass(10_000, wire, ...beds)
+    assert.equal(wire.sent.length, 0)
+    a.card.raise({ kind: 'acquire', tunnel: a.card.refOf('t') })
+    await pass(500, wire, ...beds)
+    assert.equal(await stateOf(a), 'up')
+  })
+
+  test('a shut-down tunnel stays down, answers nobody, and keeps its guard', async () => {
+    const { a, b, wire, beds } = pair({ tunnel: ' shutdown' })
+    a.gateway.start()
+    b.gateway.start()
+    await pass(5_000, wire, ...beds)
+    assert.equal(await stateOf(a), 'shutdown')
+    assert.notEqual(await stateOf(b), 'up')
+    assert.ok(a.routes.routes.some(({ blackhole }) => blackhole))
+  })
+
+  test('a hard limit of the card: Delete, reason expired, new SAs', async () => {
+    const { a, b, wire, beds } = await upPair()
+    const [ref] = [...a.card.sas].find(([, { direction }]) => direction === 'out') ?? [0]
+    a.card.raise({ kind: 'sa-hard', sa: ref })
+    await pass(3_000, wire, ...beds)
+    assert.equal(await stateOf(a), 'up')
+    assertMirrored(a, b)
+    const [detail] = await a.ask('show tunnel ipsec t detail')
+    assert.ok((detail.deaths as { reason: string }[]).some(({ reason }) => reason === 'expired'))
+  })
+
+  test('a soft limit of the card: rekey', async () => {
+    const { a, wire, beds } = await upPair()
+    const [ref, old] = [...a.card.sas].find(([, { direction }]) => direction === 'out') ?? []
+    a.card.raise({ kind: 'sa-soft', sa: ref as number })
+    await pass(6_000, wire, ...beds)
+    assert.notEqual(a.card.of('out')[0].sa.spi, old?.sa.spi)
+    assert.deepEqual(a.card.history, ['t up'])
+  })
+
+  test('an ASP that fails takes its tunnels down and gives them new SAs', async () => {
+    const { a, b, wire, beds } = await upPair()
+    const old = a.card.of('in')[0].sa.encryptionKey
+    a.card.aspStates = ['down', 'up']
+    a.card.raise({ kind: 'asp-failed', asp: 1, reason: 'trap' })
+    await pass(5_000, wire, ...beds)
+    assert.equal(await reasonOf(a), 'no-asp')
+    a.card.aspStates = ['up', 'up']
+    a.card.raise({ kind: 'ready', asp: 1 })
+    await pass(2_000, wire, ...beds)
+    assert.equal(await stateOf(a), 'up')
+    assert.notDeepEqual(a.card.of('in')[0].sa.encryptionKey, old)
+    assertMirrored(a, b)
+  })
+
+  test('a card that refuses an SA costs this attempt and no more', async () => {
+    const bed = pair({}, { policy: ' role responder' })
+    bed.a.card.refuse = 'the SA table is full'
+    bed.a.gateway.start()
+    bed.b.gateway.start()
+    await pass(1_000, bed.wire, ...bed.beds)
+    assert.equal(await reasonOf(bed.a), 'no-asp')
+    assert.match(bed.a.lines.join(''), /the SA table is full/)
+    bed.a.card.refuse = null
+    await pass(40_000, bed.wire, ...bed.beds)
+    assert.equal(await stateOf(bed.a), 'up')
+  })
+
+  test('stop: the peer learns it, keys leave the card, the guard stays', async () => {
+    const { a, b, wire } = await upPair()
+    await a.gateway.stop()
+    await settle(wire, b)
+    assert.equal(a.card.sas.size, 0)
+    assert.deepEqual([...a.routes.devices], [])
+    assert.deepEqual(
+      a.routes.routes.map(({ blackhole }) => blackhole),
+      [true],
+    )
+    assert.notEqual(await stateOf(b), 'up')
+    assert.equal(await reasonOf(b), 'peer-deleted')
+  })
+
+  test('both start at once and end with one pair of SAs each', async () => {
+    const { a, b, wire, beds } = pair()
+    a.gateway.start()
+    b.gateway.start()
+    await pass(40_000, wire, ...beds)
+    assert.equal((await a.ask('show ike sa')).filter(({ state }) => state === 'established').length, 1)
+    assert.equal(a.card.sas.size, 2)
+    assertMirrored(a, b)
+    assertMirrored(b, a)
+  })
+})
+
+describe('reload', () => {
+  const twoTunnels = (second: string) => `${circuit(LEFT, RIGHT, '10.2.0.0/16')}${second}`
+  const OTHER = `ike policy other
+ pre-shared-key text "some other long enough key"
+tunnel ipsec u
+ mode economical
+ peer-end-point local ${LEFT} remote 192.0.2.77
+ ike-policy other
+`
+
+  test('adds and removes a tunnel while the other keeps its SAs', async () => {
+    const { a, wire, beds } = await upPair()
+    const spis = [...a.card.sas.values()].map(({ sa }) => sa.spi)
+    const added = a.gateway.reload(a.config(twoTunnels(OTHER)))
+    assert.deepEqual(added.ok && added.plan.map(({ code }) => code), ['keep', 'add'])
+    await pass(1_000, wire, ...beds)
+    assert.ok(a.routes.devices.has('ase0'))
+    assert.equal(a.routes.devices.get('ase0')?.multicast, false)
+    const removed = a.gateway.reload(a.config(twoTunnels('')))
+    assert.deepEqual(removed.ok && removed.plan.map(({ code }) => code), ['keep', 'delete'])
+    await pass(1_000, wire, ...beds)
+    assert.ok(!a.routes.devices.has('ase0'))
+    assert.equal(a.card.tunnels.size, 1)
+    assert.deepEqual(
+      [...a.card.sas.values()].map(({ sa }) => sa.spi),
+      spis,
+    )
+    assert.deepEqual(a.card.history, ['t up'])
+  })
+
+  test('moves a route without touching an SA', async () => {
+    const { a, wire, beds } = await upPair()
+    const spis = [...a.card.sas.values()].map(({ sa }) => sa.spi)
+    const result = a.gateway.reload(a.config(circuit(LEFT, RIGHT, '10.9.0.0/16')))
+    assert.ok(result.ok)
+    await pass(100, wire, ...beds)
+    assert.deepEqual(
+      a.routes.routes.map(({ prefix }) => prefix),
+      ['10.9.0.0/16', '10.9.0.0/16'],
+    )
+    assert.deepEqual(
+      [...a.card.sas.values()].map(({ sa }) => sa.spi),
+      spis,
+    )
+  })
+
+  test('a changed tunnel ends and begins anew', async () => {
+    const { a, b, wire, beds } = await upPair()
+    const result = a.gateway.reload(
+      a.config(circuit(LEFT, RIGHT, '10.2.0.0/16', { ipsec: ' anti-replay 128' })),
+    )
+    assert.deepEqual(result.ok && result.plan.map(({ code }) => code), ['change'])
+    await pass(5_000, wire, ...beds)
+    assert.equal(await stateOf(a), 'up')
+    assert.equal(a.card.of('in')[0].sa.replayWindow, 128)
+    assertMirrored(a, b)
+  })
+
+  test('refuses another IKE port and keeps everything', async () => {
+    const { a } = await upPair()
+    const result = a.gateway.reload(a.config(circuit(LEFT, RIGHT, '10.2.0.0/16', { global: 'ike port 600' })))
+    assert.deepEqual(!result.ok && result.errors.map(({ code }) => code), ['restart'])
+    assert.equal(await stateOf(a), 'up')
+  })
+
+  test('plan says the same without doing it', async () => {
+    const { a } = await upPair()
+    a.files.set('/new.conf', twoTunnels(OTHER))
+    const plan = await a.ask('plan file "/new.conf"')
+    assert.deepEqual(
+      plan.map(({ code }) => code),
+      ['keep', 'add'],
+    )
+    assert.equal(a.card.tunnels.size, 1)
+  })
+})
+
+describe('manual keys', () => {
+  const HEX = { e: '00112233445566778899aabbccddeeff', a: '000102030405060708090a0b0c0d0e0f10111213' }
+  const line = (direction: string, spi: number) =>
+    ` ${direction} esp spi ${spi} encryption aes-128 key hex ${HEX.e} authentication sha1 key hex ${HEX.a}`
+  const manual = `context local
+ ip route 10.99.0.0/24 tunnel ems
+ipsec sa first
+${line('outbound', 4096)}
+${line('inbound', 4097)}
+ipsec sa second
+${line('outbound', 5096)}
+${line('inbound', 5097)}
+tunnel ipsec ems manual
+ mode economical
+ peer-end-point local ${LEFT} remote 192.0.2.99
+ seq 20 ipsec-sa second
+ seq 10 ipsec-sa first
+`
+
+  test('are loaded: all sets in, the lowest sends, no replay window, no IKE', async () => {
+    const a = new Bed(manual)
+    a.gateway.start()
+    await settle(a.wire, a)
+    assert.equal(await stateOf(a), 'up')
+    assert.deepEqual(
+      a.card.of('in').map(({ sa }) => [sa.spi, sa.replayWindow]),
+      [
+        [4097, 0],
+        [5097, 0],
+      ],
+    )
+    assert.deepEqual(
+      a.card.of('out').map(({ sa, active }) => [sa.spi, active]),
+      [
+        [4096, true],
+        [5096, false],
+      ],
+    )
+    assert.equal(Buffer.from(a.card.of('out')[0].sa.encryptionKey).toString('hex'), HEX.e)
+    assert.equal(a.wire.sent.length, 0)
+    assert.deepEqual(a.card.fib, [{ prefix: '10.99.0.0/24', target: { tunnel: a.card.refOf('ems') } }])
+    assert.deepEqual(a.routes.routes[1], { prefix: '10.99.0.0/24', device: 'ase0', metric: 1 })
+    const [tunnel] = a.card.tunnels.values()
+    assert.equal(tunnel.encapsulation, 'raw')
+  })
+
+  test('are loaded again after the ASP was reset', async () => {
+    const a = new Bed(manual)
+    a.gateway.start()
+    a.card.aspStates = ['down', 'up']
+    a.card.raise({ kind: 'asp-failed', asp: 1, reason: 'trap' })
+    await pass(3_000, a.wire, a)
+    assert.equal(a.card.sas.size, 0)
+    assert.equal(await reasonOf(a), 'no-asp')
+    a.card.aspStates = ['up', 'up']
+    a.card.raise({ kind: 'ready', asp: 1 })
+    await pass(100, a.wire, a)
+    assert.equal(a.card.sas.size, 4)
+    assert.equal(await stateOf(a), 'up')
+  })
+
+  test('survive the reload of something else', async () => {
+    const a = new Bed(manual)
+    a.gateway.start()
+    const refs = [...a.card.sas.keys()]
+    assert.ok(
+      a.gateway.reload(a.config(`${manual}context local\n ip route 10.98.0.0/24 tunnel ems withdraw\n`)).ok,
+    )
+    await settle(a.wire, a)
+    assert.deepEqual([...a.card.sas.keys()], refs)
+    assert.ok(a.routes.routes.some(({ prefix, device }) => prefix === '10.98.0.0/24' && device === 'ase0'))
+    assert.ok(!a.routes.routes.some(({ prefix, blackhole }) => prefix === '10.98.0.0/24' && blackhole))
+  })
+})
+
+test('a route with withdraw goes and comes with its tunnel and has no guard', async () => {
+  const { a, b, wire, beds } = pair({ routes: 'withdraw' }, { policy: ' role responder' })
+  a.gateway.start()
+  await settle(wire, a)
+  assert.deepEqual(a.routes.routes, [])
+  b.gateway.start()
+  await pass(3_000, wire, ...beds)
+  assert.deepEqual(
+    a.routes.routes.map(({ device }) => device),
+    ['t1'],
+  )
+  await b.gateway.stop()
+  await settle(wire, a)
+  assert.deepEqual(a.routes.routes, [])
+})
