@@ -7,8 +7,9 @@ type Reference = { line: number; from: string; kind: string; name: string; names
 
 export function checkNames(context: CheckContext) {
   for (const reference of allReferences(context.config)) {
-    if (new Set(reference.names).has(reference.name)) continue
-    const { from, kind, name, names } = reference
+    const { from, kind, name } = reference
+    const names = [...reference.names]
+    if (names.includes(name)) continue
     context.error(reference.line, 'unresolved', `${from}: no ${kind} "${name}"${alternatives(name, names)}`)
   }
 }
