@@ -127,21 +127,9 @@ export function compareBytes(a: Uint8Array, b: Uint8Array): number {
   return 0
 }
 
-/** Whether two addresses in text form are the same address, however each is spelt. */
-export function sameAddress(a: Address, b: Address): boolean {
-  const left = parseAddress(a)
-  const right = parseAddress(b)
-  return left !== null && right !== null && compareBytes(left, right) === 0
-}
-
 /** Whether the address (bytes) lies in the range; never across families. */
 export function rangeContains(range: AddressRange, address: Uint8Array): boolean {
   return compareBytes(range.start, address) <= 0 && compareBytes(address, range.end) <= 0
-}
-
-/** Whether inner lies wholly in outer. */
-export function rangeCovers(outer: AddressRange, inner: AddressRange): boolean {
-  return rangeContains(outer, inner.start) && rangeContains(outer, inner.end)
 }
 
 /** Whether the prefix (text) contains the address (text); false when either is none. */
@@ -154,12 +142,6 @@ export function prefixContains(prefix: string, address: Address): boolean {
 /** IPv4 class D (RFC 5771) or IPv6 ff00::/8 (RFC 4291 §2.7). */
 export function isMulticast(address: Uint8Array): boolean {
   return address.length === 4 ? address[0] >> 4 === 0xe : address[0] === 0xff
-}
-
-/** 127.0.0.0/8 or ::1. */
-export function isLoopback(address: Uint8Array): boolean {
-  if (address.length === 4) return address[0] === 127
-  return address.every((byte, at) => byte === (at === 15 ? 1 : 0))
 }
 
 /** 0.0.0.0 or ::. */

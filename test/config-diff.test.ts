@@ -101,6 +101,11 @@ describe('a commit', () => {
   it('sees that a file has other content when its caller does', () => {
     const config = parse(figure5)
     assert.deepEqual(filesOf(config, config.tunnels.get('r3')!), ['/etc/asegate/psk/pe1-r3'])
+    const files = filesOf(parse(figure3), parse(figure3).tunnels.get('pe1-pe2')!)
+    assert.deepEqual(
+      files.map((path) => path.replace('/etc/asegate/pki/', '')),
+      ['private/pe1.pem', 'certs/pe1.pem', 'trust/provider-ca.pem'],
+    )
     const changed = diffConfigs(config, config, (path) => path.endsWith('pe1-r3'))
     assert.deepEqual(
       changed.map(({ action, reason }) => [action, reason]),

@@ -5,7 +5,6 @@ import { describe, it } from 'node:test'
 import { describeSelector } from '../control/address.ts'
 import type { Config } from '../control/config/model.ts'
 import {
-  aspsOf,
   childLifetimeOf,
   childProposalsOf,
   dpdOf,
@@ -53,11 +52,10 @@ describe('figure3', () => {
     assert.deepEqual(remoteIdOf(policy, '203.0.113.1'), { kind: 'fqdn', value: 'pe2.example.net' })
   })
 
-  it('is a circuit with its interface, routes and ASPs', () => {
+  it('is a circuit with its interface and routes', () => {
     const tunnel = tunnelOf(config, 'pe1-pe2')
     assert.deepEqual(interfaceOf(config, tunnel)?.addresses, ['169.254.10.0/31'])
     assert.deepEqual(routesOf(config, tunnel), ['10.2.1.0/24', '10.2.2.0/24'])
-    assert.deepEqual(aspsOf(config, tunnel), [1, 2])
     assert.equal(mtuCeilingOf(config, tunnel), 1400)
     assert.deepEqual(selectorTexts(config, 'pe1-pe2'), [
       ['0.0.0.0/0', '::/0'],

@@ -5,7 +5,6 @@ import { describe, it } from 'node:test'
 import { describeSelector } from '../control/address.ts'
 import { parseConfig } from '../control/config/parse.ts'
 import {
-  aspsOf,
   childLifetimeOf,
   childProposalsOf,
   dpdOf,
@@ -13,7 +12,6 @@ import {
   ikeProposalsOf,
   localIdOf,
   mtuCeilingOf,
-  rekeyMarginOf,
   remoteIdOf,
 } from '../control/config/resolve.ts'
 import { inlineSecret, keyBytes, secretBytes } from '../control/config/secrets.ts'
@@ -115,8 +113,6 @@ describe('suites', () => {
       bytes: 10_240,
       packets: 20,
     })
-    assert.deepEqual(rekeyMarginOf(policy, 600), { seconds: 150, fuzz: 50 })
-    assert.deepEqual(rekeyMarginOf(policy, 3600), { seconds: 400, fuzz: 50 })
   })
 
   it('are watched as the policy says, else as ike keepalive does', () => {
@@ -147,21 +143,6 @@ describe('a tunnel of the machine', () => {
     )
     assert.equal(mtuCeilingOf(config, config.tunnels.get('a')!), 1300)
     assert.equal(mtuCeilingOf(config, config.tunnels.get('b')!), 1400)
-  })
-
-  it('has the ASPs of its group, of the service, or the built-in two', () => {
-    const config = parse(`
-      asp pool p
-       asp 2
-      asp group g
-       pool p
-      tunnel ipsec a
-       asp-group g
-      tunnel ipsec b`)
-    assert.deepEqual(aspsOf(config, config.tunnels.get('a')!), [2])
-    assert.deepEqual(aspsOf(config, config.tunnels.get('b')!), [1, 2])
-    config.security = { name: 'service', line: 0, lines: {}, aspGroup: 'g' }
-    assert.deepEqual(aspsOf(config, config.tunnels.get('b')!), [2])
   })
 })
 

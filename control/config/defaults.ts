@@ -22,7 +22,6 @@ export const LOCAL_CONTEXT = 'local'
 export const SHARED_DEVICE = 'ase0'
 export const DEFAULT_STORE = '/etc/asegate/pki'
 export const DEFAULT_MTU = 1400
-export const DEFAULT_MAX_TUNNELS = 8
 export const DEFAULT_ASPS: readonly number[] = [1, 2]
 export const DEFAULT_NATT_PORT = 4500
 export const DEFAULT_DPD_RETRIES = 3

@@ -3,6 +3,7 @@
 //
 // Routes do not belong to a tunnel's parts: they may come and go while its SAs stay.
 
+import { storePaths } from '../pki/store.ts'
 import type { Config, IkePolicy, ManualSa, TunnelConfig } from './model.ts'
 import { ikePolicyOf, interfaceOf } from './resolve.ts'
 
@@ -163,11 +164,22 @@ export function filesOf(config: Config, tunnel: TunnelConfig): string[] {
     ...tunnel.manualSas.flatMap(({ name }) => config.ipsecSas.get(name)?.sas ?? []).flatMap(manualKeys),
   ]
   const secrets = sources.flatMap((source) => (source?.kind === 'file' ? [source.path] : []))
-  const identity = config.pki.identity.get(policy?.identity ?? '')
-  const trust = config.pki.trust.get(policy?.trust ?? '')
+  const identity = identityFiles(config, policy?.identity)
+  const trust = trustFile(config, policy?.trust)
   const crls = policy?.trust === undefined ? [] : [...config.pki.crl.values()].map((crl) => crl.path)
-  const named = [identity?.key, identity?.certificate, trust?.path].filter((path) => path !== undefined)
-  return [...new Set([...secrets, ...named, ...crls])]
+  return [...new Set([...secrets, ...identity, ...trust, ...crls])]
+}
+
+/** Names of `pki` statements win over the store. */
+function identityFiles({ pki }: Config, name: string | undefined): string[] {
+  if (name === undefined) return []
+  const named = pki.identity.get(name)
+  const stored = storePaths(pki.store, name)
+  return named ? [named.key, named.certificate] : [stored.privateKey, stored.certificate]
+}
+
+function trustFile({ pki }: Config, name: string | undefined): string[] {
+  return name === undefined ? [] : [pki.trust.get(name)?.path ?? storePaths(pki.store, name).trust]
 }
 
 function manualKeys({ encryption, authentication }: ManualSa) {

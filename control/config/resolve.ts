@@ -2,7 +2,7 @@
 
 import { addressFamily } from '../address.ts'
 import type { Address } from '../ports.ts'
-import { DEFAULT_ASPS, DEFAULT_MTU } from './defaults.ts'
+import { DEFAULT_MTU } from './defaults.ts'
 import type { Config, Identity, IkePolicy, Interface, IpsecPolicy, TunnelConfig } from './model.ts'
 import { ikeProposalObjects } from './suites.ts'
 
@@ -28,27 +28,10 @@ export function childLifetimeOf(policy: IpsecPolicy): { seconds: number; bytes: 
   return { seconds, bytes: (kilobytes ?? 0) * KILOBYTE, packets: packets ?? 0 }
 }
 
-/** When to rekey before a lifetime of `seconds` ends: the policy's margin, at most a quarter of the lifetime; fuzz in per cent. */
-export function rekeyMarginOf(policy: IkePolicy, seconds: number): { seconds: number; fuzz: number } {
-  return {
-    seconds: Math.min(policy.rekeyMargin.seconds, Math.floor(seconds / 4)),
-    fuzz: policy.rekeyMargin.fuzz,
-  }
-}
-
 /** Liveness of a policy, seconds; the policy's `dpd` overrides `ike keepalive`; null: no probes. */
 export function dpdOf(config: Config, policy: IkePolicy): { interval: number; retries: number } | null {
   const chosen = policy.dpd ?? config.keepalive
   return chosen === 'disable' ? null : chosen
-}
-
-/** The ASPs a tunnel may run on, ascending: its group's pools, or the built-in group `default`. */
-export function aspsOf(config: Config, tunnel: TunnelConfig): number[] {
-  const name = tunnel.aspGroup ?? config.security?.aspGroup
-  const group = name === undefined ? undefined : config.aspGroups.get(name)
-  if (group === undefined) return [...DEFAULT_ASPS]
-  const asps = group.pools.flatMap((pool) => config.aspPools.get(pool)?.asps ?? [])
-  return [...new Set(asps)].sort((a, b) => a - b)
 }
 
 /** The interface that a circuit tunnel is bound to. */

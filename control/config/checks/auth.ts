@@ -5,7 +5,7 @@ import { LEAST_PSK } from '../gates.ts'
 import type { Config, IkePolicy, SecretSource } from '../model.ts'
 import { secretBytes } from '../secrets.ts'
 import { judgeGated } from './gates.ts'
-import { type CheckContext, lineOf, sentenceOf } from './report.ts'
+import { type CheckContext, lineOf, whyUnreadable } from './report.ts'
 
 const DAY = 86_400_000
 const LEAST_RSA = 1024
@@ -79,7 +79,8 @@ function pskLength(
     secret.fill(0)
     return length
   } catch (thrown) {
-    error(line, 'auth', `${where}: pre-shared key: ${sentenceOf(thrown)}`)
+    const path = source.kind === 'file' ? source.path : undefined
+    error(line, 'auth', `${where}: pre-shared key: ${whyUnreadable(files, path, thrown)}`)
     return null
   }
 }
@@ -96,7 +97,7 @@ function checkNamedFiles({ config, files, error }: CheckContext) {
     try {
       files.readSecret(key).fill(0)
     } catch (thrown) {
-      error(line, 'auth', `pki identity ${name}: private key: ${sentenceOf(thrown)}`)
+      error(line, 'auth', `pki identity ${name}: private key: ${whyUnreadable(files, key, thrown)}`)
     }
   }
 }
@@ -199,7 +200,7 @@ function privacyFault({ config, files, environment }: CheckContext): string | nu
     files.readSecret(config.file).fill(0)
     return null
   } catch (thrown) {
-    return sentenceOf(thrown)
+    return whyUnreadable(files, config.file, thrown)
   }
 }
 

@@ -4,7 +4,7 @@ import type { Config, IpsecSa, ManualSa, SecretSource, TunnelConfig } from '../m
 import { keyBytes } from '../secrets.ts'
 import { CIPHER_KEY_BYTES, HASH_KEY_BYTES, isAead } from '../suites.ts'
 import { isWeakDesKey } from '../weak-des.ts'
-import { type CheckContext, sentenceOf } from './report.ts'
+import { type CheckContext, whyUnreadable } from './report.ts'
 
 /** RFC 4303 §2.1: 0 is never sent, 1-255 are IANA's. */
 const LEAST_SPI = 256
@@ -122,7 +122,7 @@ function readKey(
   try {
     return keyBytes(source, files, size)
   } catch (error) {
-    refuse(sentenceOf(error), 'auth')
+    refuse(whyUnreadable(files, source.kind === 'file' ? source.path : undefined, error), 'auth')
     return null
   }
 }

@@ -41,7 +41,8 @@ export function alternatives(name: string, existing: Iterable<string>): string {
   return `${hint}; there ${names.length === 1 ? 'is' : 'are'}: ${names.slice(0, 10).join(', ')}`
 }
 
-/** Why a file could not be used, as the ports threw it. */
-export function sentenceOf(error: unknown): string {
+/** Why a secret could not be read: the file is not there, or what the ports threw. */
+export function whyUnreadable(files: CheckFiles, path: string | undefined, error: unknown): string {
+  if (path !== undefined && !files.exists(path)) return `there is no file ${path}; make it with mode 0600`
   return error instanceof Error ? error.message : 'unreadable'
 }

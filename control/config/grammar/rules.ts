@@ -21,10 +21,6 @@ export const RULES: Readonly<Record<string, string>> = {
   kem: '=mlkem-512 | mlkem-768 | mlkem-1024',
 }
 
-/** Largest number that the 32-bit fields behind most INT words hold. */
-export const U32 = '4294967295'
-export const PORT = 'INT{1..65535}'
-
 /** Canonical text of an ADDR word, which has passed its class. */
 export function addressOf(values: Values, name: string): string {
   return canonicalAddress(values.text(name)) as string

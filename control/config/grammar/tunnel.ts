@@ -1,6 +1,6 @@
 // `tunnel ipsec NAME`.
 
-import { canonicalAddress } from '../../address.ts'
+import { canonicalAddress, isMulticast, isUnspecified, parseAddress } from '../../address.ts'
 import type { TunnelMode } from '../../ports.ts'
 import { LOCAL_CONTEXT, newTunnel } from '../defaults.ts'
 import type { Config, TunnelConfig } from '../model.ts'
@@ -21,7 +21,10 @@ export const tunnelMode = defineMode<TunnelConfig>('tunnel', [
   inTunnel({
     pattern: 'peer-end-point local (any=any | local=ADDR) [remote remote=STRING] [context context=NAME]',
     key: () => 'peer-end-point',
-    fault: (values) => remoteFault(values.maybe('remote')),
+    fault: (values) =>
+      hostFault(values.maybe('local')) ??
+      hostFault(values.maybe('remote')) ??
+      remoteFault(values.maybe('remote')),
     apply: (tunnel, values) => {
       const remote = values.maybe('remote')
       tunnel.local = values.has('any') ? 'any' : addressOf(values, 'local')
@@ -138,6 +141,16 @@ export const tunnelMode = defineMode<TunnelConfig>('tunnel', [
     },
   }),
 ])
+
+/** An end point is a host: no group, and not "no address", for which the language has `any`. */
+function hostFault(text: string | undefined): Fault | null {
+  const address = text === undefined ? null : parseAddress(text)
+  if (address === null || !(isMulticast(address) || isUnspecified(address))) return null
+  return {
+    code: 'range',
+    message: `peer-end-point: ${text} is the address of no host; write its own address, or local any`,
+  }
+}
 
 const LABEL = /^[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?$/
 
