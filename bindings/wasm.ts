@@ -4,6 +4,7 @@
 // brings a memory of its own and imports nothing. Both export the same functions. An instance belongs to one
 // thread; call its functions from there only.
 
+import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { ABI_VERSION } from '../dataplane-as/abi.ts'
@@ -20,7 +21,7 @@ export type CardExports = {
   /**
    * Divides the memory, zeroes the tables and writes the header. Called once, by the driver or by an embedder,
    * before any init(). Returns ERROR_NONE, or ERROR_ARGUMENT (a count is 0 or above its limit), ERROR_MEMORY (the
-   * packets of an ASP would get less than 1 MiB).
+   * packets of an ASP would get less than 2 MiB).
    * @param asps 1..MAX_ASPS
    * @param sas records for both directions together
    * @param tunnels records
@@ -92,6 +93,16 @@ export function requireFeatures(): void {
 export function artefactPath(build: 'gateway' | 'embed'): string {
   const name = build === 'gateway' ? 'asegate-card-gateway.wasm' : 'asegate-card.wasm'
   return fileURLToPath(new URL(`../build/${name}`, import.meta.url))
+}
+
+/** What this installation would run: ABI version, and the first digits of the artefact's SHA-256 (null: not built). */
+export function cardBuild(): { abi: number; build: string | null } {
+  try {
+    const hash = createHash('sha256').update(readFileSync(artefactPath('gateway')))
+    return { abi: ABI_VERSION, build: hash.digest('hex').slice(0, 12) }
+  } catch {
+    return { abi: ABI_VERSION, build: null }
+  }
 }
 
 /** Reads and compiles an artefact. Throws when it was not built. */

@@ -55,6 +55,8 @@ export type CardTunnel = {
   dfBit: 'copy' | 'set' | 'clear'
   dscp: 'copy' | number
   ecn: 'normal' | 'compatibility'
+  /** accept UDP and native ESP whatever this end sends (RFC 7296 §2.23); default: only what it sends */
+  anyEncapsulation?: boolean
 }
 
 /** One direction of a Child SA or of a manual SA (RFC 4301 §4.4.2). Keys are copied once and wiped by the caller. */

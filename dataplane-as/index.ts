@@ -4,6 +4,7 @@ import {
   ABI_MAGIC,
   ABI_VERSION,
   ASP_GENERATION,
+  ASP_HEARTBEAT,
   ASP_SCRATCH_BYTES,
   ASP_STATE,
   ASP_STATE_UP,
@@ -24,7 +25,7 @@ import { protectBurst } from './esp-out.ts'
 import { releaseInbox, takeInbox } from './inbox.ts'
 import { layoutMemory } from './layout.ts'
 import { live } from './life.ts'
-import { adopt, atomicStore, block, header, readClock, ready } from './machine.ts'
+import { adopt, atomicStore, block, header, now, readClock, ready } from './machine.ts'
 import { runMailbox } from './mailbox.ts'
 import { raise } from './ring.ts'
 import { deleteAllSas } from './sa.ts'
@@ -56,6 +57,7 @@ export function init(asp: u32): u32 {
   const rebuilt = load<u32>(block + ASP_STATE) === ASP_STATE_UP
   deleteAllSas()
   store<u32>(block + ASP_GENERATION, header(HEADER_GENERATION))
+  atomicStore(block + ASP_HEARTBEAT, now)
   atomicStore(block + ASP_STATE, ASP_STATE_UP)
   raise(EVENT_READY, asp, ABI_VERSION, rebuilt ? 1 : 0)
   return ERROR_NONE
