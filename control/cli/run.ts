@@ -2,7 +2,6 @@
 
 import { SystemClock } from '../../bindings/clock.ts'
 import { SystemFiles } from '../../bindings/files.ts'
-import { createLinuxMachine } from '../../bindings/linux/machine.ts'
 import type { Machine } from '../../bindings/machine.ts'
 import { formatFinding } from '../config/load.ts'
 import type { Config, Finding } from '../config/model.ts'
@@ -144,6 +143,7 @@ class Running {
 async function makeMachine(config: Config): Promise<Machine> {
   const { ikePort, natTPort } = config
   try {
+    const { createLinuxMachine } = await import('../../bindings/linux/machine.ts') // native code only after the checks
     return await createLinuxMachine({ asps: aspCount(config), ikePort, natTPort })
   } catch (error) {
     const inUse = /EADDRINUSE/.test(messageOf(error))

@@ -2,19 +2,16 @@
 //
 // Whoever holds it may do what an operator may, so it is guarded by the file mode; the caps here keep a broken
 // or hostile client of the same user from costing memory, descriptors or time: length of a line, connections at
-// once, time to finish a line, commands under way per connection.
+// once; time to finish a line and answers not taken (session.ts).
 
 import { chmodSync, existsSync, lstatSync, mkdirSync, unlinkSync } from 'node:fs'
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import { dirname } from 'node:path'
 import type { Answer } from './exec.ts'
-import { LONGEST_REQUEST, readRequest, writeAnswer } from './protocol.ts'
+import { Session } from './session.ts'
 
-/** Caps. Times in ms. */
+/** Connections at once. */
 export const MAX_CONNECTIONS = 32
-const IDLE_MS = 60_000
-const MAX_UNDER_WAY = 4
-const MAX_UNSENT = 16 * 1024 * 1024
 
 export type ControlServer = {
   /** requests refused, by reason */
@@ -36,7 +33,7 @@ export async function startServer(
   const server = createServer((socket) => {
     sockets.add(socket)
     socket.on('close', () => sockets.delete(socket))
-    serve(socket, command, (reason) => refused.set(reason, (refused.get(reason) ?? 0) + 1))
+    new Session(socket, command, (reason) => refused.set(reason, (refused.get(reason) ?? 0) + 1))
   })
   server.maxConnections = MAX_CONNECTIONS
   server.on('drop', () => refused.set('connections', (refused.get('connections') ?? 0) + 1))
@@ -83,49 +80,4 @@ async function close(server: Server, sockets: Set<Socket>, path: string): Promis
   for (const socket of sockets) socket.destroy()
   await promise
   if (existsSync(path) && lstatSync(path).isSocket()) unlinkSync(path)
-}
-
-/** Lines in, answers out, in the order of the answers; a line too long ends the connection. */
-function serve(socket: Socket, command: (line: string) => Promise<Answer>, refuse: (reason: string) => void) {
-  let rest: Buffer = Buffer.alloc(0)
-  let underWay = 0
-  socket.on('error', () => {})
-  const timer = setTimeout(() => end('timeout', 'no complete line within 60 s'), IDLE_MS)
-  timer.unref()
-  socket.on('close', () => clearTimeout(timer))
-
-  const answer = (text: string) => {
-    if (socket.writableLength > MAX_UNSENT) socket.destroy()
-    else if (socket.writable) socket.write(text)
-  }
-  const end = (reason: string, message: string) => {
-    refuse(reason)
-    answer(writeAnswer(null, { ok: false, error: { code: reason, message } }))
-    socket.destroySoon()
-  }
-  const run = async (line: string) => {
-    const read = readRequest(line)
-    if (!read.ok) {
-      refuse('malformed')
-      return answer(writeAnswer(null, { ok: false, error: { code: 'usage', message: read.message } }))
-    }
-    underWay += 1
-    if (underWay >= MAX_UNDER_WAY) socket.pause()
-    const result = await command(read.request.command)
-    answer(writeAnswer(read.request.id, result))
-    underWay -= 1
-    if (underWay < MAX_UNDER_WAY) socket.resume()
-  }
-
-  socket.on('data', (chunk: Buffer) => {
-    timer.refresh()
-    rest = rest.length === 0 ? chunk : Buffer.concat([rest, chunk])
-    for (let at = rest.indexOf(10); at >= 0; at = rest.indexOf(10)) {
-      const line = rest.subarray(0, at)
-      rest = rest.subarray(at + 1)
-      if (line.length > LONGEST_REQUEST) return end('too-long', `a line has at most ${LONGEST_REQUEST} bytes`)
-      if (line.length > 0) void run(line.toString('utf8'))
-    }
-    if (rest.length > LONGEST_REQUEST) end('too-long', `a line has at most ${LONGEST_REQUEST} bytes`)
-  })
 }
