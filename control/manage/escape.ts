@@ -26,7 +26,8 @@ export function safeValue(value: unknown, depth = 3): unknown {
   if (typeof value === 'number' || typeof value === 'boolean' || value === null) return value
   if (ArrayBuffer.isView(value)) return `[redacted ${value.byteLength} bytes]`
   if (value instanceof Error) return escapeText(value.message)
-  if (depth === 0 || typeof value !== 'object') return escapeText(String(value))
+  if (typeof value !== 'object') return `[${typeof value}]`
+  if (depth === 0) return '[…]'
   if (Array.isArray(value)) return value.slice(0, 32).map((item) => safeValue(item, depth - 1))
   const entries = Object.entries(value).slice(0, 32)
   return Object.fromEntries(entries.map(([key, item]) => [escapeText(key, 64), safeValue(item, depth - 1)]))
