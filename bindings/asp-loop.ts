@@ -1,6 +1,6 @@
 // The body of an ASP's packet loop: one turn moves every waiting burst one step on.
 //
-//   mailbox -> inbox -> read, protect, send -> receive, open, deliver -> tick -> wake
+//   entropy -> mailbox -> inbox -> read, protect, send -> receive, open, deliver -> tick -> wake
 //
 // It is the same function in a worker thread, in a test and in the in-process lab. A trap in the card costs
 // the burst it had in hand; the instance is built anew and the failure reported, so that its SAs are renewed.
@@ -8,6 +8,7 @@
 import { DROP_DESCRIPTOR, DROP_TRAP } from '../dataplane-as/abi.ts'
 import type { AspIo } from './asp-io.ts'
 import { AspView } from './asp-view.ts'
+import { refillEntropy } from './entropy-pool.ts'
 import { type CardExports, instantiate } from './wasm.ts'
 
 /** the card wants tick() at least this often, ms */
@@ -64,6 +65,7 @@ export class AspLoop {
   /** One turn at monotonic time now (ms). False: the ASP has ended after repeated traps. */
   step(now: number): boolean {
     this.view.setNow(now)
+    refillEntropy(this.view.words, this.view.bytes, this.view.block)
     let goesOn = true
     try {
       this.#turn(now)

@@ -31,6 +31,7 @@ export class AspView {
   readonly asp: number
   readonly bytes: Uint8Array
   readonly view: DataView
+  readonly words: Int32Array
   /** addresses of this ASP's block and of what lies in it */
   readonly block: number
   readonly outDescriptors: number
@@ -43,14 +44,13 @@ export class AspView {
   readonly loopBytes: number
   /** size of the device table */
   readonly devices: number
-  readonly #words: Int32Array
 
   /** The memory must have been laid out. */
   constructor(memory: WebAssembly.Memory, asp: number) {
     this.asp = asp
     this.bytes = new Uint8Array(memory.buffer)
     this.view = new DataView(memory.buffer)
-    this.#words = new Int32Array(memory.buffer)
+    this.words = new Int32Array(memory.buffer)
     this.block = this.#header(HEADER_ASP_BLOCKS) + (asp - 1) * ASP_BLOCK_BYTES
     this.outDescriptors = this.block + ASP_OUT_DESCRIPTORS
     this.inDescriptors = this.block + ASP_IN_DESCRIPTORS
@@ -93,12 +93,12 @@ export class AspView {
 
   /** Monotonic milliseconds for the card's clock (its low 32 bits). */
   setNow(now: number): void {
-    Atomics.store(this.#words, (HEADER_BASE + HEADER_NOW) >>> 2, Math.floor(now % 2 ** 32) | 0)
+    Atomics.store(this.words, (HEADER_BASE + HEADER_NOW) >>> 2, Math.floor(now % 2 ** 32) | 0)
   }
 
   /** Who must be woken since the last call: bit 0 control, bit n ASP n. */
   takeWake(): number {
-    return Atomics.exchange(this.#words, (this.block + ASP_WAKE) >>> 2, 0)
+    return Atomics.exchange(this.words, (this.block + ASP_WAKE) >>> 2, 0)
   }
 
   /** Adds to the 64-bit drop counter of this ASP; the loop is its only writer besides the card in the same thread. */

@@ -2,6 +2,7 @@
 // createLinuxMachine) or over an in-process network (fake/machine.ts, createFakeMachine).
 
 import type { Card, Clock, CryptoJobs, Entropy, Files, Resolver, Routes, Sockets } from '../control/ports.ts'
+import type { CardGeometry } from './memory.ts'
 
 export type MachineOptions = {
   /** how many ASPs the card gets; tunnels name them 1..asps */
@@ -10,6 +11,8 @@ export type MachineOptions = {
   ikePort: number
   /** UDP port for IKE and ESP behind NAT, host order; 4500 unless configured */
   natTPort: number
+  /** sizes of the card's tables and memory where the defaults (memory.ts) do not fit */
+  card?: Partial<Omit<CardGeometry, 'asps'>> & { memoryBytes?: number }
 }
 
 export type Machine = {

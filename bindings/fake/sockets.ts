@@ -1,8 +1,8 @@
 // The Sockets port over the in-process wire: IKE on both ports, the non-ESP marker added and removed.
 //
-// Counters: keepalives, short, foreign, unsent, noSocket as in linux/sockets.ts.
+// Counters: unsent, noSocket as in linux/sockets.ts.
 
-import type { Address, Endpoint, IkeDatagram, Sockets } from '../../control/ports.ts'
+import type { Address, IkeDatagram, Sockets } from '../../control/ports.ts'
 import { familyOf } from '../address.ts'
 import { buildUdp, type IpPacket, PROTOCOL_UDP, type Udp } from './ip.ts'
 
@@ -16,7 +16,7 @@ export type FakeSocketsOptions = {
 }
 
 export class FakeSockets implements Sockets {
-  readonly counters = { keepalives: 0, short: 0, unsent: 0, noSocket: 0 }
+  readonly counters = { unsent: 0, noSocket: 0 }
   readonly #options: FakeSocketsOptions
   #handler: (datagram: IkeDatagram) => void = () => {}
 
@@ -53,17 +53,17 @@ export class FakeSockets implements Sockets {
     return this.#options.addresses.find((address) => familyOf(address) === familyOf(remote)) ?? null
   }
 
-  /** From the wire to the IKE port. */
-  receive(header: IpPacket, udp: Udp): void {
-    this.deliver(
-      { address: header.destination, port: udp.destinationPort },
-      { address: header.source, port: udp.sourcePort },
-      udp.data,
-    )
+  /** From the wire to the IKE port, or to the other one with its marker removed. */
+  receive(header: IpPacket, udp: Udp, data: Uint8Array): void {
+    this.inject({
+      local: { address: header.destination, port: udp.destinationPort },
+      remote: { address: header.source, port: udp.sourcePort },
+      data: Uint8Array.from(data),
+    })
   }
 
-  /** An IKE message whose marker is removed. */
-  deliver(local: Endpoint, remote: Endpoint, data: Uint8Array): void {
-    this.#handler({ local, remote, data: Uint8Array.from(data) })
+  /** An IKE message that an ASP received. */
+  inject(datagram: IkeDatagram): void {
+    this.#handler(datagram)
   }
 }

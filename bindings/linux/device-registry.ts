@@ -4,16 +4,17 @@
 // circuit's one queue goes to the ASP of its tunnel; a shared device (ase0) has one queue for each ASP, and
 // the kernel keeps a flow on the queue that its answers were written to.
 
+import type { DeviceSwitch } from '../attached-card.ts'
 import type { AspHost } from './asp-host.ts'
 import type { DeviceOwner } from './routes.ts'
 import { close } from './syscalls.ts'
-import { createTun } from './tun.ts'
+import { createTun, detachQueue } from './tun.ts'
 
 type Open = { queues: number[]; shared: boolean }
 /** device: number in the card's table; asp: 1-based ASP of the tunnel bound to it */
 type Bound = { device: number; asp: number }
 
-export class DeviceRegistry implements DeviceOwner {
+export class DeviceRegistry implements DeviceOwner, DeviceSwitch {
   readonly #hosts: AspHost[]
   readonly #open = new Map<string, Open>()
   readonly #bound = new Map<string, Bound>()
@@ -35,7 +36,6 @@ export class DeviceRegistry implements DeviceOwner {
     for (const fd of open.queues) close(fd)
   }
 
-  /** The card knows the device under this number; its tunnel works on this ASP. */
   bind(name: string, device: number, asp: number): void {
     const before = this.#bound.get(name)
     if (before?.device === device && (before.asp === asp || this.#open.get(name)?.shared)) return
@@ -44,7 +44,6 @@ export class DeviceRegistry implements DeviceOwner {
     this.#lend(name)
   }
 
-  /** The card has forgotten the number. */
   unbind(name: string): void {
     this.#takeBack(name)
     this.#bound.delete(name)
@@ -62,6 +61,12 @@ export class DeviceRegistry implements DeviceOwner {
   #takeBack(name: string): void {
     const bound = this.#bound.get(name)
     if (bound !== undefined) for (const host of this.#hosts) host.detachDevice(bound.device)
+  }
+
+  /** An ASP has ended: the kernel must not put packets of shared devices into its queues any more. */
+  abandonQueues(asp: number): void {
+    for (const { queues, shared } of this.#open.values())
+      if (shared && queues.length > 1) detachQueue(queues[asp - 1])
   }
 
   closeAll(): void {

@@ -3,12 +3,12 @@
 // Counters:
 //   keepalives   one byte 0xff on the NAT traversal port
 //   short        1 to 3 bytes on the NAT traversal port that are no keepalive
-//   foreign      ESP that arrived here and was handed to the card
+//   foreign      ESP that arrived here: dropped; the steering program never lets a non-zero SPI come here
 //   unaddressed  datagrams whose destination address the kernel did not name
 //   unsent       datagrams the kernel refused (no route, no buffer, too long)
 //   noSocket     datagrams to send with a local port or address family that we have no socket for
 
-import type { Address, Endpoint, IkeDatagram, Sockets } from '../../control/ports.ts'
+import type { Address, IkeDatagram, Sockets } from '../../control/ports.ts'
 import { familyOf } from '../address.ts'
 import { Datagrams, type Received } from './datagrams.ts'
 import { watchReadable } from './syscalls.ts'
@@ -17,8 +17,6 @@ import type { UdpFamily } from './udp.ts'
 const NON_ESP_MARKER = [0, 0, 0, 0]
 const BURSTS_PER_TURN = 4 // a flood must not starve timers and the other ports
 
-/** ESP datagram that arrived at a control socket; data is valid during the call only. */
-export type ForeignHandler = (data: Uint8Array, local: Endpoint, remote: Endpoint) => void
 export type SourceFor = (remote: Address) => Address | null
 
 type Channel = { fd: number; family: 4 | 6; port: number; encapsulated: boolean; watch: { close(): void } }
@@ -28,17 +26,10 @@ export class LinuxSockets implements Sockets {
   readonly #channels: Channel[]
   readonly #datagrams = new Datagrams()
   readonly #sourceFor: SourceFor
-  readonly #foreign: ForeignHandler
   #handler: (datagram: IkeDatagram) => void = () => {}
 
-  constructor(
-    families: UdpFamily[],
-    ports: { ikePort: number; natTPort: number },
-    sourceFor: SourceFor,
-    foreign: ForeignHandler,
-  ) {
+  constructor(families: UdpFamily[], ports: { ikePort: number; natTPort: number }, sourceFor: SourceFor) {
     this.#sourceFor = sourceFor
-    this.#foreign = foreign
     this.#channels = families.flatMap(({ family, ike, natT }) => [
       this.#open(ike, family, ports.ikePort, false),
       this.#open(natT, family, ports.natTPort, true),
@@ -73,9 +64,9 @@ export class LinuxSockets implements Sockets {
     return this.#sourceFor(remote)
   }
 
-  /** An IKE datagram that an ASP received, marker still in front; data is copied by the caller. */
-  deliver(data: Uint8Array, local: Endpoint, remote: Endpoint): void {
-    this.#handler({ local, remote, data: data.subarray(NON_ESP_MARKER.length) })
+  /** An IKE message that an ASP received on its socket; its marker is gone already. */
+  inject(datagram: IkeDatagram): void {
+    this.#handler(datagram)
   }
 
   /** Stops listening; the descriptors are closed by their owner afterwards. */
@@ -105,9 +96,7 @@ export class LinuxSockets implements Sockets {
     if (!channel.encapsulated) this.#handler({ local: here, remote, data })
     else if (data.length === 1 && data[0] === 0xff) this.counters.keepalives++
     else if (data.length < NON_ESP_MARKER.length) this.counters.short++
-    else if (data[0] !== 0 || data[1] !== 0 || data[2] !== 0 || data[3] !== 0) {
-      this.counters.foreign++
-      this.#foreign(data, here, remote)
-    } else this.deliver(data, here, remote)
+    else if (data[0] !== 0 || data[1] !== 0 || data[2] !== 0 || data[3] !== 0) this.counters.foreign++
+    else this.#handler({ local: here, remote, data: data.subarray(NON_ESP_MARKER.length) })
   }
 }

@@ -21,6 +21,8 @@ import { close, errno, ioctl, open } from './syscalls.ts'
 
 const NODE = '/dev/net/tun'
 const IFF_TUN_EXCL = 0x8000 // refuse a name that exists
+const TUNSETQUEUE = 0x400454d9
+const IFF_DETACH_QUEUE = 0x400
 const FLAGS_OFFSET = IFNAMSIZ
 const PATH_OFFSET = 64
 
@@ -49,6 +51,13 @@ function openQueue(name: string, multiQueue: boolean, first: boolean): number {
   const failure = new SystemError(`cannot create TUN device ${name}`, errno())
   close(fd)
   throw failure
+}
+
+/** The kernel spreads packets over the other queues from now on; the descriptor stays open. */
+export function detachQueue(fd: number): void {
+  const arena = new Arena(4096)
+  arena.view.setUint16(FLAGS_OFFSET, IFF_DETACH_QUEUE, true)
+  must(ioctl(fd, TUNSETQUEUE, arena.address(0)), 'cannot detach a TUN queue')
 }
 
 function refuseBadName(name: string): void {
