@@ -2,12 +2,12 @@
 //
 // protect() and open() do what an ASP's loop does: place packets, write descriptors, call, read descriptors.
 
-import * as abi from '../dataplane-as/abi.ts'
-import { build } from '../dataplane-as/build.ts'
 import { CardDriver, type CardOptions } from '../bindings/card.ts'
 import { CardMemory } from '../bindings/memory.ts'
 import { type CardExports, instantiate, loadModule } from '../bindings/wasm.ts'
 import type { CardEvent, CardSa, CardTunnel, IkeDatagram } from '../control/ports.ts'
+import * as abi from '../dataplane-as/abi.ts'
+import { build } from '../dataplane-as/build.ts'
 
 build()
 const module = loadModule()
@@ -54,7 +54,13 @@ export class CardBed {
     this.cards = cards
     const { lazy, ...card } = options
     const doorbell = lazy ? () => {} : (asp: number) => void cards[asp - 1]?.mailbox()
-    this.driver = new CardDriver({ ...SMALL, module, doorbell, onIke: (message) => this.ike.push(message), ...card })
+    this.driver = new CardDriver({
+      ...SMALL,
+      module,
+      doorbell,
+      onIke: (message) => this.ike.push(message),
+      ...card,
+    })
     this.memory = new CardMemory(this.driver.memory)
     this.driver.onEvent((event) => this.events.push(event))
     this.driver.heartbeat(this.now)
@@ -116,7 +122,11 @@ export class CardBed {
   }
 
   /** Protects packets read from a device. */
-  protect(packets: readonly Uint8Array[], device: number | string, options: { asp?: number; flush?: boolean } = {}): Datagram[] {
+  protect(
+    packets: readonly Uint8Array[],
+    device: number | string,
+    options: { asp?: number; flush?: boolean } = {},
+  ): Datagram[] {
     const { asp = 1, flush = false } = options
     const number = typeof device === 'string' ? this.driver.deviceNumber(device) : device
     const addresses = this.place(packets, asp, flush)
@@ -143,7 +153,9 @@ export class CardBed {
 
   readMessages(count: number, asp: number): Datagram[] {
     const table = this.memory.block(asp) + abi.ASP_TX_DESCRIPTORS
-    return Array.from({ length: count }, (_, message) => this.readMessage(table + message * abi.TX_BYTES, message)).flat()
+    return Array.from({ length: count }, (_, message) =>
+      this.readMessage(table + message * abi.TX_BYTES, message),
+    ).flat()
   }
 
   readMessage(at: number, message: number): Datagram[] {
@@ -153,7 +165,10 @@ export class CardBed {
       tunnel: word(abi.TX_TUNNEL),
       tos: view.getUint8(at + abi.TX_TOS),
       df: view.getUint8(at + abi.TX_DF) === 1,
-      encapsulation: view.getUint8(at + abi.TX_ENCAPSULATION) === abi.ENCAPSULATION_UDP ? ('udp' as const) : ('raw' as const),
+      encapsulation:
+        view.getUint8(at + abi.TX_ENCAPSULATION) === abi.ENCAPSULATION_UDP
+          ? ('udp' as const)
+          : ('raw' as const),
       spi: word(abi.TX_SPI),
       message,
     }

@@ -55,9 +55,11 @@ function ports(packet: Buffer, at: number, flow: Flow): void {
 
 export function ipv6Bytes(text: string): Uint8Array {
   const [head, tail] = text.split('::')
-  const words = (part: string | undefined) => (part ? part.split(':').map((word) => Number.parseInt(word, 16)) : [])
+  const words = (part: string | undefined) =>
+    part ? part.split(':').map((word) => Number.parseInt(word, 16)) : []
   const [left, right] = [words(head), words(tail)]
-  const all = tail === undefined ? left : [...left, ...Array(8 - left.length - right.length).fill(0), ...right]
+  const all =
+    tail === undefined ? left : [...left, ...Array(8 - left.length - right.length).fill(0), ...right]
   return Uint8Array.from(all.flatMap((word) => [word >> 8, word & 255]))
 }
 

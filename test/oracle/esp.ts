@@ -20,7 +20,9 @@ function icv(sa: Keys, covered: Uint8Array, sequence: bigint): Buffer {
 function crypt(sa: Keys, iv: Uint8Array, data: Uint8Array, encrypt: boolean): Buffer {
   if (sa.cipher === 'null') return Buffer.from(data)
   const name = `${sa.cipher}-cbc`
-  const cipher = encrypt ? createCipheriv(name, sa.encryptionKey, iv) : createDecipheriv(name, sa.encryptionKey, iv)
+  const cipher = encrypt
+    ? createCipheriv(name, sa.encryptionKey, iv)
+    : createDecipheriv(name, sa.encryptionKey, iv)
   cipher.setAutoPadding(false)
   return Buffer.concat([cipher.update(data), cipher.final()])
 }
@@ -47,7 +49,14 @@ export function sealRaw(sa: Keys, sequence: bigint, plain: Uint8Array, iv?: Uint
   return Buffer.concat([covered, icv(sa, covered, sequence)])
 }
 
-export type Opened = { spi: number; sequence: number; iv: Uint8Array; inner: Uint8Array; nextHeader: number; padding: Uint8Array }
+export type Opened = {
+  spi: number
+  sequence: number
+  iv: Uint8Array
+  inner: Uint8Array
+  nextHeader: number
+  padding: Uint8Array
+}
 
 /** Opens a datagram; throws when it is not authentic. `sequence`: the full number, whose low half it must carry. */
 export function unseal(sa: Keys, sequence: bigint, datagram: Uint8Array): Opened {

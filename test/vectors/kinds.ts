@@ -5,6 +5,7 @@ import { ikev2Exchange, modpDh, modpDhInvalid } from './kind-ike.ts'
 import { ikev1NotBuilt, nistIkev2Kdf } from './kind-ike-kdf.ts'
 import { nistAesCbc, nistAesExamples } from './kind-nist-aes.ts'
 import { notBuilt } from './kind-not-built.ts'
+import { espGenerated, espNegative, replayDecisions, rfcPackets } from './kind-packets.ts'
 import { nistEcdh, nistRsa, wycheproofEcdh, wycheproofRsa, wycheproofX25519 } from './kind-public-key.ts'
 import { wycheproofCbc } from './kind-wycheproof-cbc.ts'
 import { x509Chains } from './kind-x509.ts'
@@ -28,5 +29,9 @@ export const vectorKinds: readonly VectorKind[] = [
   wycheproofRsa,
   x509Chains,
   ikev1NotBuilt,
+  espGenerated,
+  espNegative,
+  replayDecisions,
+  rfcPackets,
   notBuilt,
 ]

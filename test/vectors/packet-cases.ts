@@ -1,0 +1,119 @@
+/** One ESP packet of a vector file through the card: its SA, its number, in and out. */
+import type { CardSa, EspCipher, Integrity, TrafficSelector } from '../../control/ports.ts'
+import { type Arrival, CardBed, saOf, tunnelOf } from '../card-bed.ts'
+import * as abi from '../../dataplane-as/abi.ts'
+import { hexBytes } from './rsp.ts'
+
+/** Fields that the packet files share; hex and numbers as in the files. */
+export type PacketCase = {
+  id: string
+  encr: string
+  integ: string
+  mode: 'tunnel' | 'transport'
+  ip: 4 | 6
+  esn: boolean
+  esn_high: number | null
+  spi: string
+  seq: number
+  encr_key: string
+  integ_key: string
+  esp: string
+}
+
+const CIPHERS: Record<string, EspCipher> = {
+  NULL: 'null',
+  'AES-CBC-128': 'aes-128',
+  'AES-CBC-192': 'aes-192',
+  'AES-CBC-256': 'aes-256',
+}
+const INTEGRITIES: Record<string, Integrity> = { 'HMAC-SHA1-96': 'sha1', 'HMAC-SHA2-256-128': 'sha256' }
+
+/** What the card lacks for the case, or null. Ciphers without integrity of their own need one. */
+export function lacking({ encr, integ }: Pick<PacketCase, 'encr' | 'integ'>): string | null {
+  if (CIPHERS[encr] === undefined) return encr.toLowerCase()
+  return integ !== 'NONE' && INTEGRITIES[integ] === undefined ? integ.toLowerCase() : null
+}
+
+export function fullNumber({ seq, esn_high }: Pick<PacketCase, 'seq' | 'esn_high'>): bigint {
+  return (BigInt(esn_high ?? 0) << 32n) | BigInt(seq)
+}
+
+let shared: CardBed | undefined
+
+/** The card that all cases use, one after the other. */
+function bed(): CardBed {
+  shared ??= new CardBed()
+  return shared
+}
+
+/** A card with the case's SAs in it, both just before the case's number. */
+export class PacketRig {
+  readonly bed = bed()
+  readonly #tunnel: number
+  readonly #inbound: number
+  readonly #outbound: number
+
+  constructor(packet: PacketCase, encapsulation: 'udp' | 'raw', selectors: [TrafficSelector[], TrafficSelector[]] = [[], []]) {
+    const { driver } = this.bed
+    this.#tunnel = driver.setTunnel(tunnelOf({ encapsulation }))
+    driver.setTunnelState(this.#tunnel, true)
+    const sa = vectorSa(packet, this.#tunnel, selectors)
+    this.#inbound = driver.addInbound(sa)
+    this.#outbound = driver.addOutbound(sa)
+    driver.activateOutbound(this.#outbound)
+    this.setTop(fullNumber(packet) - 1n)
+    this.bed.setSequence(this.#outbound, 'out', fullNumber(packet) - 1n)
+  }
+
+  /** The inbound SA now stands as if `top` had been accepted and nothing else. */
+  setTop(top: bigint): void {
+    this.bed.setSequence(this.#inbound, 'in', top)
+    const record = this.bed.memory.hotIn(this.#inbound % 65536)
+    const words = BigInt(this.bed.memory.u32(record + abi.HOT_WORD_MASK)) + 1n
+    const word = record + abi.HOT_BITMAP + Number((top >> 6n) % words) * 8
+    this.bed.memory.setU64(word, top > 0n ? 1n << (top & 63n) : 0n)
+  }
+
+  top(): bigint {
+    return this.bed.driver.saCounters(this.#inbound).sequence
+  }
+
+  /** The datagram the card makes of `inner`, with this IV. */
+  protect(inner: Uint8Array, iv: Uint8Array): Uint8Array | null {
+    if (iv.length > 0) this.bed.setEntropy(iv)
+    return this.bed.protect([inner], 'tun0')[0]?.data ?? null
+  }
+
+  /** What the card delivers, and under which reason it dropped. */
+  open(message: Uint8Array, arrival: Arrival): { packet: Uint8Array | null; drops: string[] } {
+    const before = this.bed.drops()
+    const [delivered] = this.bed.open([message], arrival)
+    const after = this.bed.drops()
+    const drops = Object.keys(after).filter((name) => after[name] !== before[name])
+    return { packet: delivered?.packet ?? null, drops }
+  }
+
+  /** What stands now where the message was placed. */
+  inPlace(from: number, bytes: number): Uint8Array {
+    const start = this.bed.loopArea()[0] + 1024 + from
+    return this.bed.memory.bytes.slice(start, start + bytes)
+  }
+
+  remove(): void {
+    this.bed.driver.deleteTunnel(this.#tunnel)
+    this.bed.take()
+  }
+}
+
+function vectorSa(packet: PacketCase, tunnel: number, [source, destination]: [TrafficSelector[], TrafficSelector[]]): CardSa {
+  return saOf(tunnel, {
+    spi: Number.parseInt(packet.spi, 16),
+    cipher: CIPHERS[packet.encr],
+    encryptionKey: hexBytes(packet.encr_key),
+    integrity: INTEGRITIES[packet.integ],
+    integrityKey: hexBytes(packet.integ_key),
+    esn: packet.esn,
+    source,
+    destination,
+  })
+}
