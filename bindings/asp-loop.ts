@@ -62,6 +62,12 @@ export class AspLoop {
     return Math.max(0, Math.min(TICK_INTERVAL, this.#nextTick - now))
   }
 
+  /** Executes waiting commands at once: for a driver in the same thread. Events and wake-ups wait for the next turn. */
+  mailbox(now: number): void {
+    this.view.setNow(now)
+    this.#card.mailbox()
+  }
+
   /** One turn at monotonic time now (ms). False: the ASP has ended after repeated traps. */
   step(now: number): boolean {
     this.view.setNow(now)

@@ -5,6 +5,7 @@ import {
   DELIVER_BYTES,
   DELIVER_DEVICE,
   DELIVER_LENGTH,
+  DROP_DEVICE_FAILED,
   DROP_NO_ADDRESS,
   ENCAPSULATION_UDP,
   FAMILY_INET,
@@ -53,13 +54,12 @@ import { buildIp, buildUdp, type IpHeader, type IpPacket, type Udp } from './ip.
 
 const PACKET_HEADROOM = 64
 const SPACE = SOCKADDR_BYTES + 16 + PACKET_HEADROOM
-const DEFAULT_PORT = 4500
 
 export type FakeAspHooks = {
   /** sends an IP packet on the wire */
   send(packet: Uint8Array): void
-  /** a packet in clear leaves through a device (its number in the card) */
-  deliver(device: number, packet: Uint8Array): void
+  /** a packet in clear leaves through a device (its number in the card); false: there is none */
+  deliver(device: number, packet: Uint8Array): boolean
   wake(bits: number): void
 }
 
@@ -71,11 +71,13 @@ export class FakeAspIo implements AspIo {
   readonly #aspView: AspView
   readonly #view: DataView
   readonly #hooks: FakeAspHooks
+  readonly #natTPort: number
   readonly #fromDevices: FromDevice[] = []
   readonly #fromWire: FromWire[] = []
   #cursor = 0
 
-  constructor(aspView: AspView, hooks: FakeAspHooks) {
+  constructor(aspView: AspView, natTPort: number, hooks: FakeAspHooks) {
+    this.#natTPort = natTPort
     this.#aspView = aspView
     this.#view = aspView.view
     this.#hooks = hooks
@@ -186,7 +188,7 @@ export class FakeAspIo implements AspIo {
       dontFragment: this.#view.getUint8(descriptor + TX_DF) !== 0,
     }
     const udp = this.#view.getUint8(descriptor + TX_ENCAPSULATION) === ENCAPSULATION_UDP
-    const ports: [number, number] = [local.port || DEFAULT_PORT, peer.port]
+    const ports: [number, number] = [local.port || this.#natTPort, peer.port]
     for (const payload of this.#datagrams(descriptor, count))
       this.#hooks.send(udp ? buildUdp(header, ports, payload) : buildIp(header, payload))
   }
@@ -222,7 +224,8 @@ export class FakeAspIo implements AspIo {
       const address = this.#aspView.u32(descriptor + DELIVER_ADDRESS)
       const length = this.#aspView.u32(descriptor + DELIVER_LENGTH)
       const packet = this.#aspView.bytes.slice(address, address + length)
-      this.#hooks.deliver(this.#aspView.u32(descriptor + DELIVER_DEVICE), packet)
+      if (!this.#hooks.deliver(this.#aspView.u32(descriptor + DELIVER_DEVICE), packet))
+        this.#aspView.drop(DROP_DEVICE_FAILED, 1)
     }
   }
 

@@ -19,7 +19,6 @@ export type FakeDevice = {
   multicast: boolean
   operational: boolean
   addresses: string[]
-  reader: DeviceReader | null
 }
 
 const GUARD_LIMIT = 10000
@@ -29,6 +28,7 @@ export class FakeKernel implements Routes {
   readonly devices = new Map<string, FakeDevice>()
   #routes: Route[] = []
   readonly #hosts = new Map<Address, HostReceiver>()
+  readonly #readers = new Map<string, DeviceReader>()
 
   // -- what hosts and ASPs call
 
@@ -47,9 +47,10 @@ export class FakeKernel implements Routes {
     this.#forward(packet)
   }
 
+  /** Who reads the device, which may not exist yet. */
   setReader(name: string, reader: DeviceReader | null): void {
-    const device = this.devices.get(name)
-    if (device !== undefined) device.reader = reader
+    if (reader === null) this.#readers.delete(name)
+    else this.#readers.set(name, reader)
   }
 
   #forward(packet: Uint8Array): void {
@@ -66,7 +67,7 @@ export class FakeKernel implements Routes {
     if (route === null) this.counters.noRoute++
     else if (route.blackhole) this.counters.blackholed++
     else {
-      const reader = this.devices.get(route.device ?? '')?.reader
+      const reader = this.#readers.get(route.device ?? '')
       if (reader) reader(packet)
       else this.counters.down++
     }
@@ -88,7 +89,7 @@ export class FakeKernel implements Routes {
 
   createDevice(name: string, options: { mtu: number; multicast: boolean }): void {
     if (this.devices.has(name)) throw new Error(`cannot create TUN device ${name}: it exists`)
-    this.devices.set(name, { name, ...options, operational: false, addresses: [], reader: null })
+    this.devices.set(name, { name, ...options, operational: false, addresses: [] })
   }
 
   deleteDevice(name: string): void {
