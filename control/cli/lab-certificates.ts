@@ -5,7 +5,7 @@ import { promisify } from 'node:util'
 import { createCa, issueCertificate, privateKeyPem } from '../pki/make.ts'
 
 const RSA_BITS = 3072
-const DAYS = 7 // a lab does not live longer
+const DAYS = 90
 const CA_NAME = 'O=Provider, CN=lab CA'
 
 const makeKeyPair = promisify(generateKeyPair)

@@ -46,8 +46,7 @@ async function main(): Promise<void> {
     const lost = new Promise<never>((_resolve, reject) => {
       world!.onGatewayEnd((gateway, how) => reject(new Error(`gateway ${gateway} ended: ${how}`)))
     })
-    const ok = await Promise.race([checkLab(plan, world, emit), lost])
-    if (!ok) throw new Error('the lab did not hold what it promises')
+    await Promise.race([checkLab(plan, world, emit), lost])
     emit({ kind: 'next', commands: world.hints() })
     await Promise.race([watch(plan, world), lost])
   } catch (error) {

@@ -11,9 +11,10 @@ import { type GatewayProcess, startGateway } from './lab-gateway.ts'
 import { buildNetwork, type LabNetwork, MIDDLE } from './lab-network.ts'
 import { ping } from './lab-ping.ts'
 import type { LabPlan } from './lab-plan.ts'
-import { WireCounter } from './lab-wire.ts'
+import { tellIke, WireCounter } from './lab-wire.ts'
 
 const MARKER_BYTES = 56 // as much as ping(8) sends
+const NO_PATIENCE = 200 // ms where no reply may come
 
 export type NamespaceWorld = LabWorld & {
   /** called once when a gateway ends that was not told to */
@@ -54,6 +55,11 @@ export function createNamespaceWorld(
       await gateway.ready(deadline)
     },
     ask: async (name, command) => (await gateways.get(name)!.ask(command)) as LabRow[],
+    sendClear: async (probes) => {
+      const clear = probes.map((probe) => ping(network.get(probe.from)!, probe, marker, 1, NO_PATIENCE))
+      await Promise.all(clear)
+      return probes.length
+    },
     ping: (probe, count, patience) => ping(network.get(probe.from)!, probe, marker, count, patience),
     drainCapture: () => {
       capture.drain()
@@ -79,12 +85,8 @@ function describeNetwork(network: LabNetwork): string {
 
 /** Counts what comes in from the wires; what the router sends on is the same packet again. */
 function watchWire(plan: LabPlan, network: LabNetwork, wire: WireCounter, emit: Emit): Capture {
-  const names = new Map(plan.gateways.map((gateway) => [gateway.outer, gateway.name]))
-  const nameOf = (address: string) => names.get(address) ?? address
   return openCapture(network.get(MIDDLE)!, (frame) => {
-    if (frame.outgoing) return
-    const { ike } = wire.countFrame(frame.bytes)
-    if (ike !== null) emit({ kind: 'ike', seen: ike, fromName: nameOf(ike.from), toName: nameOf(ike.to) })
+    if (!frame.outgoing) tellIke(wire.countFrame(frame.bytes), plan, emit)
   })
 }
 

@@ -67,16 +67,19 @@ function addNamespace(network: LabNetwork, name: string): NamespaceFd {
 }
 
 function forward(namespace: NamespaceFd): void {
-  inNamespace(namespace, () => writeFileSync('/proc/sys/net/ipv4/ip_forward', '1'))
+  setKernel(namespace, 'ipv4/ip_forward')
 }
 
 /** The wires carry IPv4 only: no router solicitations between the packets that count. */
 function silence(namespace: NamespaceFd, device: string): void {
-  inNamespace(namespace, () => {
-    try {
-      writeFileSync(`/proc/sys/net/ipv6/conf/${device}/disable_ipv6`, '1')
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error // ENOENT: a kernel without IPv6
-    }
-  })
+  try {
+    setKernel(namespace, `ipv6/conf/${device}/disable_ipv6`)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error // ENOENT: a kernel without IPv6
+  }
+}
+
+/** Sets a switch of the namespace to 1; /proc/sys/net shows the caller's namespace. */
+function setKernel(namespace: NamespaceFd, name: string): void {
+  inNamespace(namespace, () => writeFileSync(`/proc/sys/net/${name}`, '1'))
 }

@@ -16,10 +16,12 @@ type Write = (text: string) => void
 /** Lines and tables; colour on a terminal only. */
 export class TextOutput implements LabOutput {
   readonly #write: Write
+  readonly #stays: boolean
   readonly #view: LabView
 
-  constructor(write: Write, colour: boolean) {
+  constructor(write: Write, stays: boolean, colour: boolean) {
     this.#write = write
+    this.#stays = stays
     this.#view = new LabView(write, colour)
   }
 
@@ -28,7 +30,7 @@ export class TextOutput implements LabOutput {
   }
 
   take(event: LabEvent): void {
-    this.#view.show(event)
+    if (event.kind !== 'next' || this.#stays) this.#view.show(event)
   }
 
   finish(interrupted: boolean): void {

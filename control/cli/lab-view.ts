@@ -27,7 +27,7 @@ export class LabView {
   }
 
   opening(plan: LabPlan, mode: LabMode): void {
-    this.#write(`asegate lab ${plan.name}: ${plan.title}\n\n${plan.picture.join('\n')}\n\n`)
+    this.#write(`asegate lab ${plan.name}\n${plan.title}\n\n${plan.picture.join('\n')}\n\n`)
     this.#line('where', MODES[mode])
   }
 
@@ -65,8 +65,8 @@ export class LabView {
       for (const result of results) this.#line('ping', this.#pingText(result))
     },
     wire: ({ counts }) => this.#line('wire', wireText(counts)),
-    result: ({ ok, reason, result }) => {
-      this.#write(`\n${ok ? this.#green('everything holds') : this.#red(`failed: ${reason}`)}\n`)
+    result: ({ ok, result }) => {
+      if (ok) this.#write(`\n${this.#green('everything holds')}\n`)
       this.#write(`${resultText(result)}\n`)
     },
     next: ({ commands }) => this.#next(commands),

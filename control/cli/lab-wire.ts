@@ -2,11 +2,14 @@
 // link housekeeping is clear: a verdict of "nothing leaked" must not rest on a list of bad packets.
 //
 // Counters: ike, esp, keepalive (RFC 3948 §2.3), arp, neighbour (ICMPv6 ND and MLD of the link itself),
+// error (ICMP error that quotes nothing but a packet of one of these kinds: a gateway that is not there yet),
 // clear (all the rest), protectedAddresses (an outer source or destination inside a protected network),
 // plaintext (a frame of any kind that holds the marker of the lab's own pings). One frame is leaked when it is
 // in one of the last three.
 
 import ipaddr from 'ipaddr.js'
+import type { Emit } from './lab-events.ts'
+import type { LabPlan } from './lab-plan.ts'
 
 const ETHERNET = 14
 const TYPE_IPV4 = 0x0800
@@ -14,14 +17,19 @@ const TYPE_IPV6 = 0x86dd
 const TYPE_ARP = 0x0806
 const UDP = 17
 const ESP = 50
+const ICMP = 1
 const ICMP6 = 58
+const ICMP_HEADER = 8
+/** destination unreachable, time exceeded, parameter problem; ICMPv6 also packet too big */
+const ICMP_ERRORS = [3, 11, 12]
+const ICMP6_ERRORS = [1, 2, 3, 4]
 const FRAGMENT_HEADER = 44
 const IKE_PORT = 500
 const NAT_T_PORT = 4500
 const IKE_HEADER = 28
 const FRAGMENTS_KEPT = 256
 
-export type WireKind = 'ike' | 'esp' | 'keepalive' | 'arp' | 'neighbour' | 'clear'
+export type WireKind = 'ike' | 'esp' | 'keepalive' | 'arp' | 'neighbour' | 'error' | 'clear'
 
 /** The IKE header as it stands on the wire (RFC 7296 §3.1). */
 export type IkeSeen = {
@@ -83,8 +91,7 @@ export class WireCounter {
 
   /** Counts one IP packet. */
   countPacket(bytes: Uint8Array): Seen {
-    const version = (bytes[0] ?? 0) >> 4
-    const packet = version === 4 ? readIpv4(bytes) : version === 6 ? readIpv6(bytes) : null
+    const packet = readPacket(bytes)
     return this.#add(bytes, packet === null ? seenOf('clear', null, null) : this.#judge(packet))
   }
 
@@ -136,6 +143,7 @@ const noCounts = (): WireCounts => ({
   keepalive: 0,
   arp: 0,
   neighbour: 0,
+  error: 0,
   clear: 0,
   protectedAddresses: 0,
   plaintext: 0,
@@ -147,6 +155,11 @@ function seenOf(kind: WireKind, packet: Packet | null, ike: IkeSeen | null): See
 }
 
 const fragmentKey = (packet: Packet) => `${packet.source} ${packet.destination} ${packet.id}`
+
+function readPacket(bytes: Uint8Array): Packet | null {
+  const version = (bytes[0] ?? 0) >> 4
+  return version === 4 ? readIpv4(bytes) : version === 6 ? readIpv6(bytes) : null
+}
 
 /** null: too short to be what its version says. */
 function readIpv4(bytes: Uint8Array): Packet | null {
@@ -192,8 +205,19 @@ const ipv6Text = (bytes: Uint8Array) => new ipaddr.IPv6([...bytes]).toRFC5952Str
 
 function kindOf(packet: Packet): WireKind {
   if (packet.protocol === ESP) return 'esp'
+  if (packet.protocol === ICMP && ICMP_ERRORS.includes(packet.payload[0]!)) return kindOfQuote(packet.payload)
+  if (packet.protocol === ICMP6 && ICMP6_ERRORS.includes(packet.payload[0]!))
+    return kindOfQuote(packet.payload)
   if (packet.protocol === ICMP6) return isNeighbour(packet.payload) ? 'neighbour' : 'clear'
   return packet.protocol === UDP && packet.payload.length > 8 ? kindOfUdp(packet.payload) : 'clear'
+}
+
+/** RFC 792 and 4443: the packet that met the error follows the 8-byte header, perhaps cut. */
+function kindOfQuote(icmp: Uint8Array): WireKind {
+  const packet = readPacket(icmp.subarray(ICMP_HEADER))
+  if (packet === null || packet.offset > 0 || packet.protocol === ICMP || packet.protocol === ICMP6)
+    return 'clear'
+  return kindOf(packet) === 'clear' ? 'clear' : 'error'
 }
 
 /** ND 133-137 (RFC 4861), MLD 130-132 and 143 (RFC 3810): never forwarded, they carry no user data. */
@@ -237,4 +261,11 @@ function readIke(packet: Packet): IkeSeen | null {
     fromInitiator: (flags & 0x08) !== 0,
     bytes: view.getUint32(24),
   }
+}
+
+/** Emits an IKE message with the names of its ends. */
+export function tellIke({ ike }: Seen, plan: LabPlan, emit: Emit): void {
+  if (ike === null) return
+  const nameOf = (address: string) => plan.gateways.find((one) => one.outer === address)?.name ?? address
+  emit({ kind: 'ike', seen: ike, fromName: nameOf(ike.from), toName: nameOf(ike.to) })
 }

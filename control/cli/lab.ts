@@ -67,7 +67,9 @@ class LabSession {
     this.#once = options.once === true
     this.#modes = modesFor(options.inProcess === true)
     const colour = process.stdout.isTTY === true && !process.env.NO_COLOR
-    this.#output = options.json ? new JsonOutput(print, !this.#once) : new TextOutput(print, colour)
+    this.#output = options.json
+      ? new JsonOutput(print, !this.#once)
+      : new TextOutput(print, !this.#once, colour)
     this.#stopped = new Promise((resolve) => {
       this.#stop = resolve
     })
