@@ -16,7 +16,13 @@ import { sendRequest } from './exchange.ts'
 import { establish, failHandshake, finishHandshake, isInitialContact, waitingTunnels } from './handshake.ts'
 import { releaseOffer } from './offers.ts'
 import { find, notify } from './payloads.ts'
-import { reasonOfNotify, reportAuthFailed, reportIdentity, reportPeerError } from './reports.ts'
+import {
+  reasonOfNotify,
+  reportAuthFailed,
+  reportIdentity,
+  reportOwnAuth,
+  reportPeerError,
+} from './reports.ts'
 import { forget } from './sas.ts'
 import type { ChildOffer, Context, IkeSa } from './state.ts'
 
@@ -56,7 +62,7 @@ function requestPayloads(
 
 /** -- auth -> gone, before the peer has seen an identity of ours. */
 function fail(context: Context, sa: IkeSa, why: string, reason: Reason): void {
-  reportAuthFailed(context, { tunnel: sa.peer!.tunnel, peer: sa.remote }, why)
+  reportOwnAuth(context, { tunnel: sa.peer!.tunnel, peer: sa.remote }, why)
   failHandshake(context, sa, reason)
 }
 

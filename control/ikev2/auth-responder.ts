@@ -15,7 +15,7 @@ import { sendResponse } from './exchange.ts'
 import { establish, finishHandshake, honourInitialContact } from './handshake.ts'
 import { find, hasNotify, notify } from './payloads.ts'
 import { tunnelsOn } from './peers.ts'
-import { reportAuthFailed, reportIdentity } from './reports.ts'
+import { reportAuthFailed, reportIdentity, reportOwnAuth } from './reports.ts'
 import { linger } from './sas.ts'
 import type { Context, IkeSa } from './state.ts'
 
@@ -82,14 +82,26 @@ function refuse(
   linger(context, sa)
 }
 
+/** The fault is ours; the peer sees the same answer. */
+function refuseOurselves(
+  context: Context,
+  sa: IkeSa,
+  message: Message,
+  datagram: IkeDatagram,
+  why: string,
+): void {
+  reportOwnAuth(context, { tunnel: sa.peer!.tunnel, peer: datagram.remote }, why)
+  refuse(context, sa, message, datagram, null)
+}
+
 /** The peer is who it says; now our own AUTH, after a signature job where the method needs one. */
 function proveOurselves(context: Context, sa: IkeSa, message: Message, datagram: IkeDatagram) {
   const peer = sa.peer!
   const identity = ownIdentity(peer)
-  if (!identity) return refuse(context, sa, message, datagram, 'our local-id cannot be sent')
+  if (!identity) return refuseOurselves(context, sa, message, datagram, 'our local-id cannot be sent')
   const raw = idBody(identity.idType, identity.data)
   makeAuth(context, sa, peer, raw, (later, auth) => {
-    if (!auth.ok) return refuse(later, sa, message, datagram, auth.why)
+    if (!auth.ok) return refuseOurselves(later, sa, message, datagram, auth.why)
     accept(later, sa, message, datagram, [
       { kind: 'IDr', ...identity, raw },
       ...certificatePayloads(peer),

@@ -39,11 +39,18 @@ function mark(context: Context, loser: IkeSa): void {
   loser.duplicateAt = Math.min(loser.duplicateAt, context.now + wait)
 }
 
-/** -- established -> deleting: the time of a marked SA has come, if its twin still lives and carries its tunnels. */
-export function endDuplicate(context: Context, sa: IkeSa): void {
+/**
+ * -- established -> deleting: the time of a marked SA has come, if its twin lives at both ends: our last answer to it
+ * may have been lost, so the peer is asked first.
+ */
+export function endDuplicate(context: Context, sa: IkeSa) {
   sa.duplicateAt = Number.POSITIVE_INFINITY
   const twin = siblingOf(context, sa)
   if (!twin) return
+  if (!twin.confirmed) {
+    sa.duplicateAt = context.now + SETTLE_MS
+    return addTask(twin, { kind: 'probe' })
+  }
   for (const child of sa.children.values()) ensureChild(twin, child.tunnel)
   beginDelete(context, sa, 'cleared')
 }

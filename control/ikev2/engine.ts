@@ -132,6 +132,7 @@ class Ikev2Engine implements Engine {
   activity(child: ChildSaId, now: number): Action[] {
     return this.#withChild(child, now, (context, sa, found) => {
       sa.lastInbound = now
+      sa.confirmed = true
       activateChild(context, found)
     })
   }

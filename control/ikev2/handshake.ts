@@ -23,6 +23,7 @@ export function waitingTunnels(sa: IkeSa): string[] {
 /** -- auth -> established: lifetimes start, the secrets of the handshake are wiped, waiting tunnels get their Child SAs. */
 export function establish(context: Context, sa: IkeSa): void {
   sa.state = 'established'
+  sa.confirmed = sa.role === 'initiator'
   startLifetimes(context, sa)
   act(context, { kind: 'ike-up', ikeSa: sa.id, tunnel: tunnelOf(sa) })
   for (const tunnel of sa.wanted) addTask(sa, { kind: 'create-child', tunnel, keRounds: 0, group: null })

@@ -190,6 +190,7 @@ function succeed(
   sa.keys = deriveRekeyedIkeKeys(prfOf(old), old.keys!.d, input)
   wipe(sharedSecret)
   sa.state = 'established'
+  sa.confirmed = true
   sa.nat = old.nat
   sa.remoteId = old.remoteId
   startLifetimes(context, sa)

@@ -75,6 +75,17 @@ export function reportAuthFailed(
   })
 }
 
+/** We cannot prove ourselves: certificate, key, identity, or a hash that the peer takes. */
+export function reportOwnAuth(context: Context, where: Where, why: string): void {
+  report(context, {
+    ...where,
+    level: 'error',
+    code: 'auth-failed',
+    text: `we cannot authenticate to the peer: ${why}`,
+    advice: 'see local-auth, local-id, identity and pre-shared-key of the ike-policy',
+  })
+}
+
 export function reportIdentity(
   context: Context,
   where: Where,

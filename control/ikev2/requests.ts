@@ -50,6 +50,7 @@ const syntaxError = { type: NotifyError.INVALID_SYNTAX, data: new Uint8Array(0) 
 /** Authentic and new: the peer lives, and behind a NAT this is where it is now (§2.23). */
 export function noteLife(context: Context, sa: IkeSa, datagram: IkeDatagram): void {
   sa.lastInbound = context.now
+  if (sa.state === 'established') sa.confirmed = true
   if (sa.state !== 'established' || sameEndpoint(sa.remote, datagram.remote)) return
   const mayMove = sa.nat.remote && (!sa.nat.local || sa.peer?.natTraversal === 'force')
   if (!mayMove) return

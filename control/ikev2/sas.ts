@@ -58,6 +58,7 @@ export function createIkeSa(context: Context, fields: NewIkeSa): IkeSa {
     hardAt: never,
     endAt: never,
     replacedBy: null,
+    confirmed: false,
     duplicateAt: never,
   }
   context.state.sas.set(sa.id, sa)

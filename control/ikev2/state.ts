@@ -198,6 +198,8 @@ export type IkeSa = {
   endAt: number
   /** SA of the rekey that replaced this one */
   replacedBy: IkeSaId | null
+  /** the peer has shown that it is up there too: its IKE_AUTH answer, or any message after it */
+  confirmed: boolean
   /** a second IKE SA to the same identity stays: this one goes at that time */
   duplicateAt: number
 }
