@@ -5,6 +5,9 @@ import type { Gateway } from '../gateway.ts'
 import { CommandError } from './error.ts'
 import { tunnelsNamed } from './find.ts'
 
+/** The line card's port is the host's kernel: what leaves the card's egress goes out there. */
+const PORT = 'port'
+
 export async function tracePackets(gateway: Gateway, values: Values) {
   const [{ config }] = tunnelsNamed(gateway, values.text('name'))
   const traces = await gateway.trace(config.name, values.maybeInt('count') ?? 1)
@@ -17,7 +20,7 @@ export async function tracePackets(gateway: Gateway, values: Values) {
     tunnel: config.name,
     mode: config.mode,
     direction,
-    stages,
+    stages: direction === 'out' && drop === null ? [...stages, PORT] : stages,
     length,
     drop,
   }))
