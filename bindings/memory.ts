@@ -47,6 +47,8 @@ export const DEFAULT_GEOMETRY: CardGeometry = {
 
 const PAGE = 65536
 const MIB = 1048576
+/** what the module declares; less cannot be linked, and more than this layout() judges */
+const SMALLEST_PAGES = 4
 
 /** Enough for the default tables and some megabytes of packets an ASP. */
 export function defaultMemoryBytes(asps: number): number {
@@ -55,7 +57,7 @@ export function defaultMemoryBytes(asps: number): number {
 
 /** A shared memory of fixed size: initial = maximum, so that an overrun past the last packet traps. */
 export function createMemory(bytes: number): WebAssembly.Memory {
-  const pages = Math.ceil(bytes / PAGE)
+  const pages = Math.max(SMALLEST_PAGES, Math.ceil(bytes / PAGE))
   return new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true })
 }
 
