@@ -6,12 +6,12 @@ import { formatFinding } from '../config/load.ts'
 import type { CheckResult, Finding } from '../config/model.ts'
 import { ask, NoGatewayError } from '../manage/client.ts'
 import { EXIT, type ExitCode, printJson, printLines } from './exit.ts'
-import { loadFile } from './load.ts'
+import { gatewayDevices, loadFile } from './load.ts'
 
 export type CheckOptions = { plan?: boolean; json?: boolean; socket: string }
 
 export async function checkFile(file: string, options: CheckOptions): Promise<ExitCode> {
-  const result = loadFile(file, new SystemFiles())
+  const result = loadFile(file, new SystemFiles(), await gatewayDevices(options.socket))
   const refused = result.errors.length > 0
   const plan = options.plan && !refused ? await askPlan(file, options.socket) : []
   if (options.json) printCheckJson(result, plan)

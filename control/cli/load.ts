@@ -1,9 +1,10 @@
 // A configuration file on this host: read, parsed, checked with everything the host can answer.
 
-import { existsSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { loadConfig } from '../config/load.ts'
 import type { CheckResult } from '../config/model.ts'
+import { ask } from '../manage/client.ts'
 import { pkiFacts } from '../pki/facts.ts'
 import type { Files } from '../ports.ts'
 import { EXIT, ExitError } from './exit.ts'
@@ -14,11 +15,25 @@ import { EXIT, ExitError } from './exit.ts'
  */
 export function loadFile(path: string, files: Files, own: ReadonlySet<string> = new Set()): CheckResult {
   const file = resolve(path)
+  const foreign = hostDevices().difference(own)
   return loadConfig(file, readText(path, files), files, {
     pki: pkiFacts(files),
-    foreignDevice: (name) => !own.has(name) && existsSync(`/sys/class/net/${name}`),
+    foreignDevice: (name) => foreign.has(name),
     wall: Date.now(),
   })
+}
+
+/** Devices of a gateway that runs here are no strangers; without one every device of that name is. */
+export async function gatewayDevices(socket: string): Promise<Set<string>> {
+  const answer = await ask(socket, 'show circuit').catch(() => null)
+  const rows = answer?.ok ? (answer.data as { device: string }[]) : []
+  return new Set(rows.map(({ device }) => device))
+}
+
+/** Network devices of this process's namespace; /sys may still show those of another one. */
+function hostDevices(): Set<string> {
+  const lines = readFileSync('/proc/self/net/dev', 'utf8').split('\n').slice(2)
+  return new Set(lines.flatMap((line) => /^\s*([^:\s]+):/.exec(line)?.[1] ?? []))
 }
 
 function readText(path: string, files: Files): string {

@@ -12,7 +12,7 @@ import type { LogLevel } from '../ports.ts'
 import { aspCount } from '../tunnel/asp.ts'
 import { refuseEnvironment, requirePrivileges } from './environment.ts'
 import { EXIT, type ExitCode, ExitError } from './exit.ts'
-import { loadFile } from './load.ts'
+import { gatewayDevices, loadFile } from './load.ts'
 import { requireCard } from './preflight.js'
 import { VERSION } from './version.ts'
 
@@ -25,7 +25,7 @@ const STOP_MS = 3_000
 export async function runGateway(options: RunOptions): Promise<ExitCode> {
   refuseEnvironment(process.env, process.execArgv)
   const files = new SystemFiles()
-  const { config, errors, warnings } = loadFile(options.config, files)
+  const { config, errors, warnings } = loadFile(options.config, files, await gatewayDevices(options.socket))
   if (errors.length > 0) throw refusedConfig(options.config, errors)
   requirePrivileges([config.ikePort, config.natTPort])
   await requireCard()
