@@ -12,7 +12,7 @@ import { addTask } from './tasks.ts'
 /** Time for the other end to see both SAs up before one of them goes, ms. */
 const SETTLE_MS = 1_000
 
-/** After `sa` came up: attempts that it makes needless end, and of two equal SAs one is marked. */
+/** After `sa` came up, or took over from another: attempts that it makes needless end, and of two equal SAs one is marked. */
 export function settleDuplicates(context: Context, sa: IkeSa): void {
   for (const other of [...context.state.sas.values()]) {
     if (other === sa || !other.peer || !sharesIkeSa(other.peer, sa.peer!)) continue

@@ -22,6 +22,7 @@ import { Exchange, type Message, type Payload, type Proposal } from '../wire/typ
 import { errorIn } from './child-offer.ts'
 import { act, randomBelow } from './context.ts'
 import { exchangeKeys } from './create-child-responder.ts'
+import { settleDuplicates } from './duplicates.ts'
 import { isChildWork, sendRequest, sendResponse } from './exchange.ts'
 import { startLifetimes } from './handshake.ts'
 import { compute } from './jobs.ts'
@@ -196,6 +197,7 @@ function succeed(
   startLifetimes(context, sa)
   moveChildren(old, sa)
   retire(context, old, sa)
+  settleDuplicates(context, sa)
 }
 
 function moveChildren(from: IkeSa, to: IkeSa): void {
