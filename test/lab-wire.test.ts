@@ -68,6 +68,13 @@ const ESP_BYTES = Buffer.concat([Buffer.from([0, 0, 16, 0]), Buffer.alloc(60, 0x
 const MARKED_IKE = Buffer.concat([Buffer.alloc(4), ike(35, 0x08, 1)])
 const DOC6 = '20010db8000000000000000000000001'
 
+const MLD = Buffer.from([58, 0, 5, 2, 0, 0, 1, 0, 143, 0, 0, 0, 0, 0, 0, 0])
+const icmpError = (quoted: Uint8Array) => Buffer.concat([Buffer.from([3, 3, 0, 0, 0, 0, 0, 0]), quoted])
+const IKE_PACKET = ipv4({ protocol: 17, payload: udp(500, 500, ike(34, 8, 0)) })
+const DNS_PACKET = ipv4({ protocol: 17, payload: udp(53, 53, ESP_BYTES) })
+const LEAKED_PACKET = ipv4({ protocol: 50, payload: Buffer.concat([ESP_BYTES, MARKER]) })
+const ERROR_PACKET = ipv4({ protocol: 1, payload: icmpError(IKE_PACKET) })
+
 const CASES: [name: string, frame: Buffer, kind: WireKind, leaked: number][] = [
   [
     'IKE on port 500',
@@ -90,6 +97,31 @@ const CASES: [name: string, frame: Buffer, kind: WireKind, leaked: number][] = [
     0,
   ],
   ['ARP', ethernet(0x0806, Buffer.alloc(28)), 'arp', 0],
+  ['MLD report', ethernet(0x86dd, ipv6(0, MLD, DOC6)), 'neighbour', 0],
+  [
+    'port unreachable for IKE',
+    ethernet(0x0800, ipv4({ protocol: 1, payload: icmpError(IKE_PACKET) })),
+    'error',
+    0,
+  ],
+  [
+    'port unreachable for something else',
+    ethernet(0x0800, ipv4({ protocol: 1, payload: icmpError(DNS_PACKET) })),
+    'clear',
+    1,
+  ],
+  [
+    'port unreachable that quotes the marker',
+    ethernet(0x0800, ipv4({ protocol: 1, payload: icmpError(LEAKED_PACKET) })),
+    'error',
+    1,
+  ],
+  [
+    'an ICMP error about an ICMP error',
+    ethernet(0x0800, ipv4({ protocol: 1, payload: icmpError(ERROR_PACKET) })),
+    'clear',
+    1,
+  ],
   ['neighbour solicitation', ethernet(0x86dd, ipv6(58, Buffer.from([135, 0, 0, 0]), DOC6)), 'neighbour', 0],
   ['ICMP', ethernet(0x0800, ipv4({ protocol: 1, payload: Buffer.alloc(8) })), 'clear', 1],
   ['ICMPv6 echo', ethernet(0x86dd, ipv6(58, Buffer.from([128, 0, 0, 0]), DOC6)), 'clear', 1],
@@ -163,8 +195,8 @@ test('wire counter: tells exchange, direction and message id of IKE', () => {
 test('wire counter: any bytes have a verdict, and counts add up', () => {
   const wire = counter()
   for (let round = 0; round < 2_000; round++) wire.countFrame(randomBytes(round % 120))
-  const { ike, esp, keepalive, arp, neighbour, clear } = wire.counts
-  assert.equal(ike + esp + keepalive + arp + neighbour + clear, 2_000)
+  const { ike, esp, keepalive, arp, neighbour, error, clear } = wire.counts
+  assert.equal(ike + esp + keepalive + arp + neighbour + error + clear, 2_000)
   wire.reset()
   assert.equal(wire.counts.leaked, 0)
 })

@@ -23,6 +23,7 @@ const ICMP_HEADER = 8
 /** destination unreachable, time exceeded, parameter problem; ICMPv6 also packet too big */
 const ICMP_ERRORS = [3, 11, 12]
 const ICMP6_ERRORS = [1, 2, 3, 4]
+const HOP_BY_HOP = 0
 const FRAGMENT_HEADER = 44
 const IKE_PORT = 500
 const NAT_T_PORT = 4500
@@ -177,10 +178,10 @@ function readIpv4(bytes: Uint8Array): Packet | null {
   }
 }
 
-/** The fixed header and, directly behind it, a fragment header; anything else stays the protocol it is. */
+/** The fixed header, then a hop-by-hop header (MLD has one) and a fragment header; others stay the protocol they are. */
 function readIpv6(bytes: Uint8Array): Packet | null {
   if (bytes.length < 40) return null
-  const whole = {
+  const packet = {
     source: ipv6Text(bytes.subarray(8, 24)),
     destination: ipv6Text(bytes.subarray(24, 40)),
     protocol: bytes[6]!,
@@ -189,15 +190,24 @@ function readIpv6(bytes: Uint8Array): Packet | null {
     more: false,
     payload: bytes.subarray(40),
   }
-  if (whole.protocol !== FRAGMENT_HEADER || bytes.length < 48) return whole
-  const field = (bytes[42]! << 8) | bytes[43]!
+  if (packet.protocol === HOP_BY_HOP && packet.payload.length >= 8) {
+    packet.protocol = packet.payload[0]!
+    packet.payload = packet.payload.subarray((packet.payload[1]! + 1) * 8)
+  }
+  return packet.protocol === FRAGMENT_HEADER ? readFragment(packet) : packet
+}
+
+function readFragment(packet: Packet): Packet {
+  const { payload } = packet
+  if (payload.length < 8) return packet
+  const field = (payload[2]! << 8) | payload[3]!
   return {
-    ...whole,
-    protocol: bytes[40]!,
-    id: bytes.subarray(44, 48).join('.'),
+    ...packet,
+    protocol: payload[0]!,
+    id: payload.subarray(4, 8).join('.'),
     offset: field >> 3,
     more: (field & 1) !== 0,
-    payload: bytes.subarray(48),
+    payload: payload.subarray(8),
   }
 }
 

@@ -85,7 +85,11 @@ async function build(options: BedOptions, undo: (() => unknown)[]): Promise<Bed>
   undo.push(() => gateway?.stop())
   const start = async () => {
     gateway = startGateway('left', network.fd('left'), config, join(directory, 'control.sock'))
-    await gateway.ready(performance.now() + READY_DEADLINE)
+    try {
+      await gateway.ready(performance.now() + READY_DEADLINE)
+    } catch (error) {
+      throw new Error(`${(error as Error).message}\n${gateway.lastLog().join('\n')}`)
+    }
   }
   await start()
   return {

@@ -10,7 +10,7 @@ async function assertTraffic(bed: Bed, suite: Suite): Promise<void> {
   assert.equal(await bed.ping('left', PINGS), PINGS)
   assert.equal(await bed.ping('right', PINGS), PINGS)
   const sas = await bed.rows('show ipsec sa')
-  assert.deepEqual(sas.map((sa) => sa.direction).sort(), ['inbound', 'outbound'])
+  assert.deepEqual(sas.map((sa) => sa.direction).sort(), ['in', 'out'])
   for (const sa of sas) assert.equal(sa.encryption, suite.esp.encryption)
   assert.ok(bed.wire.counts.esp >= 2 * PINGS, `${bed.wire.counts.esp} ESP packets sent`)
 }
