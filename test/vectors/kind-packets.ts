@@ -1,7 +1,8 @@
 /** Files of whole ESP packets and of anti-replay decisions: they run through the card. */
-import { CardBed, saOf, tunnelOf } from '../card-bed.ts'
-import type { CardSa, SaRef, TrafficSelector } from '../../control/ports.ts'
+
 import { refuseSuite } from '../../bindings/card-sa.ts'
+import type { CardSa, SaRef, TrafficSelector } from '../../control/ports.ts'
+import { CardBed, saOf, tunnelOf } from '../card-bed.ts'
 import { seal } from '../oracle/esp.ts'
 import { packetOf } from '../packets.ts'
 import { compared, runCiphers } from './kernel-cases.ts'
@@ -31,7 +32,8 @@ type Generated = PacketCase & {
 
 export const espGenerated: VectorKind = {
   name: 'esp-packets',
-  matches: (_, content) => /"wire_packet"/.test(content) && /"inner_packet"/.test(content) && /"encr"/.test(content),
+  matches: (_, content) =>
+    /"wire_packet"/.test(content) && /"inner_packet"/.test(content) && /"encr"/.test(content),
   *run(_, content) {
     for (const packet of testsOf<Generated>(content)) {
       const missing = lacking(packet)
@@ -128,9 +130,11 @@ function mustDrop(packet: Negative): VectorResult {
     const { packet: got, drops } = rig.open(hexBytes(packet.esp), { encapsulation: 'raw' })
     if (got !== null) return failed(packet.id, `delivered: ${packet.why}`)
     const wanted = REASONS.find(([why]) => why.test(packet.why))?.[1] ?? /^$/
-    if (drops.length !== 1 || !wanted.test(drops[0])) return failed(packet.id, `${packet.why}: counted as ${drops}`)
+    if (drops.length !== 1 || !wanted.test(drops[0]))
+      return failed(packet.id, `${packet.why}: counted as ${drops}`)
     const authentic = packet.why.startsWith('authentic')
-    if (rig.top() !== (authentic ? fullNumber(packet) : top)) return failed(packet.id, `window moved: ${packet.why}`)
+    if (rig.top() !== (authentic ? fullNumber(packet) : top))
+      return failed(packet.id, `window moved: ${packet.why}`)
     return passed(packet.id)
   } finally {
     rig.remove()
@@ -159,7 +163,12 @@ export const replayDecisions: VectorKind = {
 
 function replay(bed: CardBed, test: Replay): VectorResult {
   const id = `${test.name}, window ${test.window}`
-  const sa = saOf(0, { cipher: 'null', encryptionKey: new Uint8Array(), esn: test.esn, replayWindow: test.window })
+  const sa = saOf(0, {
+    cipher: 'null',
+    encryptionKey: new Uint8Array(),
+    esn: test.esn,
+    replayWindow: test.window,
+  })
   const tunnel = bed.driver.setTunnel(tunnelOf())
   try {
     const ref = bed.driver.addInbound({ ...sa, tunnel })
@@ -168,10 +177,15 @@ function replay(bed: CardBed, test: Replay): VectorResult {
       const sealed = seal(sa, BigInt(number), packetOf(60))
       if (!valid) sealed[sealed.length - 1] ^= 1
       const decision = decide(bed, sealed)
-      if (decision !== expected) return failed(id, `operation ${index} (${number}): ${decision}, not ${expected}`)
+      if (decision !== expected)
+        return failed(id, `operation ${index} (${number}): ${decision}, not ${expected}`)
     }
     const { sequence } = bed.driver.saCounters(ref)
-    return verdict(id, sequence === BigInt(test.final_highest), `highest ${sequence}, not ${test.final_highest}`)
+    return verdict(
+      id,
+      sequence === BigInt(test.final_highest),
+      `highest ${sequence}, not ${test.final_highest}`,
+    )
   } finally {
     bed.driver.deleteTunnel(tunnel)
   }
@@ -181,7 +195,8 @@ function replay(bed: CardBed, test: Replay): VectorResult {
 function startAt(bed: CardBed, ref: SaRef, sa: CardSa, highest: bigint): void {
   if (highest === 0n) return
   bed.setSequence(ref, 'in', highest - 1n)
-  if (bed.open([seal(sa, highest, packetOf(60))]).length !== 1) throw new Error('the window cannot be prepared')
+  if (bed.open([seal(sa, highest, packetOf(60))]).length !== 1)
+    throw new Error('the window cannot be prepared')
 }
 
 function decide(bed: CardBed, datagram: Uint8Array): string {
@@ -215,24 +230,41 @@ export const rfcPackets: VectorKind = {
   matches: (_, content) => /"ciphertext"/.test(content) && /"esp_packet"/.test(content),
   *run(_, content) {
     for (const packet of testsOf<Published>(content)) {
-      if (packet.kind === 'cbc') yield* bothWays(packet.name, packet.key, packet.iv, packet.plaintext, packet.ciphertext)
-      else if (lacking({ encr: packet.encr, integ: 'NONE' }) !== null) yield notBuilt(packet.name, packet.encr.toLowerCase())
+      if (packet.kind === 'cbc')
+        yield* bothWays(packet.name, packet.key, packet.iv, packet.plaintext, packet.ciphertext)
+      else if (lacking({ encr: packet.encr, integ: 'NONE' }) !== null)
+        yield notBuilt(packet.name, packet.encr.toLowerCase())
       else yield* encryptOnly(packet)
     }
   },
 }
 
-function* bothWays(id: string, key: string, iv: string, plaintext: string, ciphertext: string): Iterable<VectorResult> {
+function* bothWays(
+  id: string,
+  key: string,
+  iv: string,
+  plaintext: string,
+  ciphertext: string,
+): Iterable<VectorResult> {
   const [plain, secret] = [hexBytes(plaintext), hexBytes(ciphertext)]
   const message = { key: hexBytes(key), iv: hexBytes(iv) }
-  yield* runCiphers('encrypt', [{ id: `${id} encrypt`, message: { ...message, data: plain }, expected: secret }])
-  yield* runCiphers('decrypt', [{ id: `${id} decrypt`, message: { ...message, data: secret }, expected: plain }])
+  yield* runCiphers('encrypt', [
+    { id: `${id} encrypt`, message: { ...message, data: plain }, expected: secret },
+  ])
+  yield* runCiphers('decrypt', [
+    { id: `${id} decrypt`, message: { ...message, data: secret }, expected: plain },
+  ])
 }
 
 /** Encryption without integrity: the cipher is checked, and the card must refuse such an SA. */
 function* encryptOnly(packet: Extract<Published, { kind: 'esp' }>): Iterable<VectorResult> {
   const padding = Array.from({ length: packet.pad_length }, (_, index) => index + 1)
-  const plain = Uint8Array.from([...hexBytes(packet.inner), ...padding, packet.pad_length, packet.next_header])
+  const plain = Uint8Array.from([
+    ...hexBytes(packet.inner),
+    ...padding,
+    packet.pad_length,
+    packet.next_header,
+  ])
   const secret = packet.esp_packet.slice(16 + packet.iv.length)
   yield* bothWays(packet.name, packet.key, packet.iv, hexText(plain), secret)
   const refusal = refuseSuite({ protocol: 'esp', cipher: 'aes-128', integrity: 'none' })

@@ -1,7 +1,7 @@
 /** One ESP packet of a vector file through the card: its SA, its number, in and out. */
 import type { CardSa, EspCipher, Integrity, TrafficSelector } from '../../control/ports.ts'
-import { type Arrival, CardBed, saOf, tunnelOf } from '../card-bed.ts'
 import * as abi from '../../dataplane-as/abi.ts'
+import { type Arrival, CardBed, saOf, tunnelOf } from '../card-bed.ts'
 import { hexBytes } from './rsp.ts'
 
 /** Fields that the packet files share; hex and numbers as in the files. */
@@ -53,7 +53,11 @@ export class PacketRig {
   readonly #inbound: number
   readonly #outbound: number
 
-  constructor(packet: PacketCase, encapsulation: 'udp' | 'raw', selectors: [TrafficSelector[], TrafficSelector[]] = [[], []]) {
+  constructor(
+    packet: PacketCase,
+    encapsulation: 'udp' | 'raw',
+    selectors: [TrafficSelector[], TrafficSelector[]] = [[], []],
+  ) {
     const { driver } = this.bed
     this.#tunnel = driver.setTunnel(tunnelOf({ encapsulation }))
     driver.setTunnelState(this.#tunnel, true)
@@ -105,7 +109,11 @@ export class PacketRig {
   }
 }
 
-function vectorSa(packet: PacketCase, tunnel: number, [source, destination]: [TrafficSelector[], TrafficSelector[]]): CardSa {
+function vectorSa(
+  packet: PacketCase,
+  tunnel: number,
+  [source, destination]: [TrafficSelector[], TrafficSelector[]],
+): CardSa {
   return saOf(tunnel, {
     spi: Number.parseInt(packet.spi, 16),
     cipher: CIPHERS[packet.encr],
