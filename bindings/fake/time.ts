@@ -2,6 +2,8 @@
 
 import { monotonic } from '../clock.ts'
 
+const LONGEST_TIMER = 0x7fffffff // setTimeout fires at once beyond 2^31 - 1 ms
+
 export type Cancel = () => void
 
 export interface FakeTime {
@@ -22,7 +24,12 @@ export class RealTime implements FakeTime {
       const immediate = setImmediate(handler)
       return () => clearImmediate(immediate)
     }
-    const timer = setTimeout(handler, wait)
+    if (wait === Number.POSITIVE_INFINITY) return () => {}
+    const again = () => {
+      if (monotonic() >= when) handler()
+      else timer = setTimeout(again, Math.min(when - monotonic(), LONGEST_TIMER))
+    }
+    let timer = setTimeout(again, Math.min(wait, LONGEST_TIMER))
     return () => clearTimeout(timer)
   }
 }
