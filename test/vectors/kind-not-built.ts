@@ -15,8 +15,18 @@ type Row = {
 }
 
 const rows: readonly Row[] = [
-  { algorithm: '3des-cbc', path: /\.rsp$/, content: /"tdes_values"[^]*? for CBC\b/, oneCase: /^COUNT = /gm },
-  { algorithm: '3des-ecb', path: /\.rsp$/, content: /"tdes_values"[^]*? for ECB\b/, oneCase: /^COUNT = /gm },
+  {
+    algorithm: '3des-cbc',
+    path: /\.rsp$/,
+    content: /"tdes_values"[\s\S]*? for CBC\b/,
+    oneCase: /^COUNT = /gm,
+  },
+  {
+    algorithm: '3des-ecb',
+    path: /\.rsp$/,
+    content: /"tdes_values"[\s\S]*? for ECB\b/,
+    oneCase: /^COUNT = /gm,
+  },
   { algorithm: '3des-cbc', path: /\.txt$/, content: /^CBC-TDES \(/m, oneCase: /^CBC-TDES \(/gm },
   { algorithm: 'aes-gcm', path: /\.rsp$/, content: /^\[AADlen = /m, oneCase: /^Count = /gm },
   { algorithm: 'aes-gcm', path: /\.txt$/, content: /^GCM-AES128/m, oneCase: /^Example #\d+/gm },
