@@ -251,7 +251,6 @@ export class CardDriver implements Card {
     this.#now = now
     this.cardMemory.setNow(now)
     this.#fillEntropy()
-    this.#reports.expireTraces(now)
   }
 
   #fillEntropy(): void {
@@ -262,6 +261,7 @@ export class CardDriver implements Card {
   /** Takes what the ASPs say: acknowledgements, events, IKE messages. Call when control's wake-up fires. */
   poll(): void {
     this.#link.drain()
+    this.#reports.expireTraces(this.#now)
     this.#reports.dispatch()
     for (let asp = 1; asp <= this.aspCount; asp++) {
       for (const message of takeIke(this.cardMemory, asp)) this.#onIke(message)
