@@ -47,6 +47,7 @@ function emptyState(): EngineState {
     sending: new Map(),
     cookies: null,
     clearAnswers: new Map(),
+    clearReports: new Map(),
     nextId: 1,
     nextToken: 1,
   }

@@ -15,13 +15,19 @@ import { equalBytes, u16 } from '../wire/bytes.ts'
 import { checkLegality } from '../wire/legality.ts'
 import { encodeMessage } from '../wire/message.ts'
 import { isErrorNotify, NotifyError, NotifyStatus } from '../wire/notify.ts'
-import { acceptIkeAnswer, describeIkeSuite, encodeIkeProposals } from '../wire/proposals.ts'
+import {
+  acceptIkeAnswer,
+  describeIkeSuite,
+  encodeIkeProposals,
+  type ProposalRefusal,
+} from '../wire/proposals.ts'
 import { Exchange, type Message, type Payload } from '../wire/types.ts'
 import { beginAuth } from './auth-initiator.ts'
 import { drop } from './context.ts'
 import { headerOf, launch } from './exchange.ts'
 import { failHandshake } from './handshake.ts'
 import { compute } from './jobs.ts'
+import { mayReportInClear } from './limits.ts'
 import { floatPorts, judgeNat, natNotifies } from './nat.ts'
 import { wipeDh } from './offers.ts'
 import { MAX_COOKIE_ROUNDS, MAX_KE_ROUNDS, NONCE_LENGTH } from './options.ts'
@@ -178,11 +184,7 @@ function receiveAnswer(context: Context, sa: IkeSa, message: Message, datagram: 
   const handshake = sa.handshake!
   const { header, payloads } = message
   const choice = acceptIkeAnswer(find(payloads, 'SA')!.proposals, handshake.suites)
-  if (!choice.ok) {
-    const where = { tunnel: sa.peer!.tunnel, peer: datagram.remote }
-    reportNoProposal(context, where, 'IKE', choice.refusal, handshake.suites)
-    return drop(context, 'ike-refused', datagram.remote)
-  }
+  if (!choice.ok) return refuseSuite(context, sa, choice.refusal, datagram)
   const ke = find(payloads, 'KE')!
   if (header.responderSpi === 0n || ke.group !== choice.suite.dhGroup || ke.group !== handshake.group) {
     return drop(context, 'ike-direction', datagram.remote)
@@ -197,6 +199,18 @@ function receiveAnswer(context: Context, sa: IkeSa, message: Message, datagram: 
   keepAnswer(handshake, payloads, datagram)
   judgePath(context, sa, payloads, datagram)
   deriveAndGoOn(context, sa)
+}
+
+/** The answer names what we did not offer: as useless as an error, and as little proof (§2.21.1). */
+function refuseSuite(context: Context, sa: IkeSa, refusal: ProposalRefusal[], datagram: IkeDatagram): void {
+  const { handshake, exchange } = sa
+  handshake!.clearError ??= NotifyError.NO_PROPOSAL_CHOSEN
+  exchange!.giveUpAt = Math.min(exchange!.giveUpAt, context.now + context.options.errorGraceMs)
+  const where = { tunnel: sa.peer!.tunnel, peer: datagram.remote }
+  if (mayReportInClear(context, datagram.remote.address)) {
+    reportNoProposal(context, where, 'IKE', refusal, handshake!.suites)
+  }
+  drop(context, 'ike-refused', datagram.remote)
 }
 
 function keepAnswer(handshake: Handshake, payloads: Payload[], datagram: IkeDatagram): void {

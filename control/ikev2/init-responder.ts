@@ -9,12 +9,13 @@ import type { IkeSuite, PeerConfig } from '../sa/contract.ts'
 import { checkLegality } from '../wire/legality.ts'
 import { encodeMessage } from '../wire/message.ts'
 import { NotifyError, NotifyStatus } from '../wire/notify.ts'
-import { chooseIkeProposal, encodeIkeProposals } from '../wire/proposals.ts'
+import { type Choice, chooseIkeProposal, encodeIkeProposals } from '../wire/proposals.ts'
 import { Exchange, type Header, type Message, type Payload, type Proposal } from '../wire/types.ts'
 import { certificateRequests } from './certificates.ts'
 import { drop } from './context.ts'
 import { digestOf, headerOf, keepResponse, sendTo } from './exchange.ts'
 import { compute } from './jobs.ts'
+import { mayAnswerInClear, mayReportInClear } from './limits.ts'
 import { judgeNat, natNotifies } from './nat.ts'
 import { NONCE_LENGTH } from './options.ts'
 import { find, groupData, notifies, notify } from './payloads.ts'
@@ -70,18 +71,6 @@ function refuse(
     answerStateless(context, header, [notify(illegal.notify.type, illegal.notify.data)], datagram)
   }
 }
-
-/** One answer in clear per address and second: an error must not become a weapon. */
-export function mayAnswerInClear(context: Context, address: string): boolean {
-  const { clearAnswers } = context.state
-  const last = clearAnswers.get(address)
-  if (last !== undefined && context.now - last < context.options.clearAnswerMs) return false
-  if (clearAnswers.size >= MAX_REMEMBERED) clearAnswers.clear()
-  clearAnswers.set(address, context.now)
-  return true
-}
-
-const MAX_REMEMBERED = 10_000
 
 /** An answer that leaves nothing behind: responder SPI zero. */
 function answerStateless(context: Context, header: Header, payloads: Payload[], datagram: IkeDatagram): void {
@@ -149,24 +138,30 @@ function chooseSuite(
   const choices = peers.map((peer) => ({ peer, choice: chooseIkeProposal(offered, peer.ikeProposals) }))
   const first = choices.find(({ choice }) => choice.ok)
   if (!first?.choice.ok) {
-    const [{ peer, choice }] = choices
-    const where = { tunnel: peers.length === 1 ? peer.tunnel : null, peer: datagram.remote }
-    if (!choice.ok)
-      reportNoProposal(
-        context,
-        where,
-        'IKE',
-        choice.refusal,
-        peers.flatMap((each) => each.ikeProposals),
-      )
-    drop(context, 'ike-refused', datagram.remote)
-    answerStateless(context, message.header, [notify(NotifyError.NO_PROPOSAL_CHOSEN)], datagram)
+    refuseSuites(context, message.header, peers, choices[0].choice, datagram)
     return null
   }
   const { suite, proposal } = first.choice
   const same = JSON.stringify(suite)
   const others = peers.filter((peer) => peer.ikeProposals.some((each) => JSON.stringify(each) === same))
   return { suite, proposal, peers: others }
+}
+
+/** The report compares with the first tunnel, the one that the operator most likely means. */
+function refuseSuites(
+  context: Context,
+  header: Header,
+  peers: PeerConfig[],
+  choice: Choice<IkeSuite>,
+  datagram: IkeDatagram,
+): void {
+  const where = { tunnel: peers.length === 1 ? peers[0].tunnel : null, peer: datagram.remote }
+  const allowed = peers.flatMap((peer) => peer.ikeProposals)
+  if (!choice.ok && mayReportInClear(context, datagram.remote.address)) {
+    reportNoProposal(context, where, 'IKE', choice.refusal, allowed)
+  }
+  drop(context, 'ike-refused', datagram.remote)
+  answerStateless(context, header, [notify(NotifyError.NO_PROPOSAL_CHOSEN)], datagram)
 }
 
 /** §1.2: the group of the suite that we would choose; the initiator comes again, nothing is kept. */

@@ -40,7 +40,7 @@ export function continueJob(
   }
   sa.jobs.shift()
   head.then(context, result)
-  if (sa.jobs.length > 0 && sa.jobs[0].token !== token) emitUnsent(context, sa)
+  if (sa.jobs.length > 0) emitUnsent(context, sa)
   return sa.jobs.length === 0 ? sa : null
 }
 

@@ -36,7 +36,7 @@ export type EngineOptions = {
   maxChildren: number
   /** authentic or not yet checkable datagrams kept per SA while a job runs */
   maxHeld: number
-  /** per address: INVALID_MAJOR_VERSION, INVALID_IKE_SPI and INVALID_SYNTAX answers in clear */
+  /** per address: answers in clear to nonsense, and reports about refusals in clear */
   clearAnswerMs: number
   answerUnknownSpi: boolean
 }

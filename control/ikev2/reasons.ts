@@ -1,6 +1,8 @@
 // Why a datagram changed nothing: the engine's own reasons. Those of the parser and of the cipher stand in
 // control/wire/reasons.ts. Each name is a counter; each sentence is what the operator reads beside it.
 
+import { type WireReason, wireReasons } from '../wire/reasons.ts'
+
 export const engineReasons = {
   'ike-direction': 'IKE flags, SPIs or message id do not fit the exchange and the direction',
   'ike-unknown-spi': 'no IKE SA has this SPI',
@@ -14,8 +16,12 @@ export const engineReasons = {
   'ike-cookie': 'under load: the IKE_SA_INIT had no valid cookie, one was sent',
   'ike-clear-error': 'an error in clear proves nothing; it only shortens the wait',
   'ike-round-limit': 'INVALID_KE_PAYLOAD or COOKIE came too often, or names what was never offered',
-  'ike-rate': 'an answer in clear was held back by the rate limit',
   'ike-refused': 'an IKE_SA_INIT was refused with an error; the report says why',
 } as const
 
 export type EngineReason = keyof typeof engineReasons
+
+/** The operator's sentence for the reason of a drop action. */
+export function dropSentence(reason: string): string {
+  return engineReasons[reason as EngineReason] ?? wireReasons[reason as WireReason] ?? reason
+}

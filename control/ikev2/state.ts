@@ -215,8 +215,9 @@ export type EngineState = {
   /** Child SA on which each tunnel sends */
   sending: Map<string, ChildSaId>
   cookies: CookieSecrets | null
-  /** last answer in clear per address */
+  /** last answer in clear, and last report about something in clear, per address */
   clearAnswers: Map<string, number>
+  clearReports: Map<string, number>
   nextId: number
   nextToken: number
 }
