@@ -4,7 +4,8 @@
 // `asegate run`, the in-process lab and the tests use it alike; only the ports differ.
 
 import type { CheckResult, Config, Finding } from './config/model.ts'
-import type { Effect, GatewayEvent } from './effects.ts'
+import type { GatewayEvent } from './effects.ts'
+import { Executor } from './executor.ts'
 import { createIkev2Engine } from './ikev2/engine.ts'
 import { CommandError } from './manage/error.ts'
 import { type Answer, execute } from './manage/exec.ts'
@@ -26,7 +27,7 @@ import { Reducer } from './reducer.ts'
 import type { ChildSaId, Engine, EngineEnvironment, IkeSaView } from './sa/contract.ts'
 import { Changes, keptTunnels, type ReloadResult } from './tunnel/changes.ts'
 import { Dataplane, messageOf } from './tunnel/dataplane.ts'
-import { loadManualSas, manualSpis } from './tunnel/manual.ts'
+import { manualSpis } from './tunnel/manual.ts'
 import { buildPeers, suitesOf } from './tunnel/peer.ts'
 import { SpiAllocator } from './tunnel/spi.ts'
 
@@ -48,6 +49,8 @@ export type GatewayOptions = {
   node: string
   /** reads and checks a configuration file, for plan */
   load?: (file: string) => CheckResult
+  /** counters of the machine itself, by name, for show counters drop */
+  counters?: () => Record<string, number>
   /** another engine for tests; IKEv2 otherwise */
   createEngine?: (environment: EngineEnvironment, config: Config) => Engine
 }
@@ -62,13 +65,12 @@ export class Gateway {
   readonly ports: GatewayPorts
   readonly options: GatewayOptions
   readonly dataplane: Dataplane
-  /** IKE drops by reason */
-  readonly drops = new Map<string, bigint>()
   /** card counters at the last `clear counters` */
   readonly baseline = new Map<string, bigint>()
   readonly #engine: Engine
   readonly #reducer: Reducer
   readonly #spis: SpiAllocator
+  readonly #executor: Executor
   readonly #queue: GatewayEvent[] = []
   readonly #limit: ReturnType<typeof createLimiter>
   readonly #changes: Changes
@@ -89,10 +91,20 @@ export class Gateway {
     this.dataplane = new Dataplane(ports.card, ports.routes, ports.log, (tunnel) =>
       suitesOf(this.config, tunnel),
     )
+    this.#executor = new Executor(ports, this.dataplane, this.#spis, {
+      config: () => this.config,
+      submit: (event) => this.#submit(event),
+      installed: () => this.#watchSoon(),
+    })
   }
 
   get config(): Config {
     return this.#reducer.config
+  }
+
+  /** IKE datagrams that changed nothing, by reason. */
+  get ikeDrops(): ReadonlyMap<string, bigint> {
+    return this.#executor.drops
   }
 
   get tunnels() {
@@ -112,29 +124,35 @@ export class Gateway {
   /** Commits the configuration and begins. Throws ConfigError or a sentence when the machine refuses. */
   start() {
     const { card, sockets, routes, log } = this.ports
-    const peers = buildPeers(this.config, this.ports.files)
     for (const finding of routes.hostFindings()) log.log('warning', finding, { reason: 'host' })
     card.onEvent((event) => this.#cardEvent(event))
     sockets.onDatagram((datagram) => this.#submit({ kind: 'datagram', datagram }))
     this.#watchAt = this.now() + WATCH_TRAFFIC_MS
-    this.#submit({ kind: 'commit', config: this.config, peers, keep: new Set() })
-    this.#submit({ kind: 'tick' })
+    this.#commit(this.config, new Set())
   }
 
   /** Replaces the configuration; a refused one changes nothing. Unchanged tunnels keep their SAs. */
   reload(config: Config): ReloadResult {
-    const plan = this.#changes.plan(this.config, config)
+    const before = this.config
+    const plan = this.#changes.plan(before, config)
     if (plan.refused.length > 0) return { ok: false, errors: plan.refused }
     try {
-      const peers = buildPeers(config, this.ports.files)
-      this.#spis.reserve(manualSpis(config))
-      this.#submit({ kind: 'commit', config, peers, keep: keptTunnels(plan.changes) })
-      this.#submit({ kind: 'tick' })
+      this.#commit(config, keptTunnels(plan.changes))
       this.#changes.committed(config)
       return { ok: true, plan: plan.findings }
     } catch (error) {
-      return { ok: false, errors: [{ line: 0, code: 'auth', message: messageOf(error) }] }
+      if (this.config !== before)
+        this.#commit(before, keptTunnels(this.#changes.plan(config, before).changes))
+      return { ok: false, errors: [{ line: 0, code: 'machine', message: messageOf(error) }] }
     }
+  }
+
+  /** Secrets are read before anything changes; nothing begins before the machine is laid out. */
+  #commit(config: Config, keep: ReadonlySet<string>) {
+    const peers = buildPeers(config, this.ports.files)
+    this.#spis.reserve(manualSpis(config))
+    this.#submit({ kind: 'commit', config, peers, keep })
+    this.#submit({ kind: 'tick' })
   }
 
   /** What committing the file would do: keep, change, add or delete each tunnel. Throws CommandError when it is refused. */
@@ -217,7 +235,7 @@ export class Gateway {
     this.#working = true
     try {
       for (let event = this.#queue.shift(); event !== undefined; event = this.#queue.shift())
-        for (const effect of this.#reducer.handle(event, this.now())) this.#perform(effect)
+        for (const effect of this.#reducer.handle(event, this.now())) this.#executor.perform(effect)
     } finally {
       this.#working = false
     }
@@ -246,6 +264,11 @@ export class Gateway {
       [...tunnel.children.values()].includes(false),
     )
     this.#watchAt = now + (switching ? WATCH_SWITCH_MS : WATCH_TRAFFIC_MS)
+  }
+
+  /** A new SA may wait for its first packet before it is switched to. */
+  #watchSoon() {
+    this.#watchAt = Math.min(this.#watchAt, this.now() + WATCH_SWITCH_MS)
   }
 
   #cardEvent(event: CardEvent) {
@@ -296,96 +319,6 @@ export class Gateway {
     if (pass) this.ports.log.log('info', 'packet with an SPI that no SA has', fields)
   }
 
-  // ---- effects out
-
-  #perform(effect: Effect) {
-    switch (effect.kind) {
-      case 'send':
-        return this.ports.sockets.send(effect.datagram)
-      case 'compute':
-        return this.#compute(effect)
-      case 'resolve':
-        return this.#resolve(effect.tunnel, effect.name)
-      case 'install':
-        return this.#guarded(effect.child.tunnel, () => this.#install(effect))
-      case 'load-manual':
-        return this.#guarded(effect.tunnel, () => this.#loadManual(effect.tunnel))
-      case 'log':
-        return this.ports.log.log(effect.level, effect.message, effect.fields)
-      case 'drop':
-        this.drops.set(effect.reason, (this.drops.get(effect.reason) ?? 0n) + 1n)
-        return
-      default:
-        return this.#dataplaneEffect(effect)
-    }
-  }
-
-  #dataplaneEffect(
-    effect: Exclude<
-      Effect,
-      { kind: 'send' | 'compute' | 'resolve' | 'install' | 'load-manual' | 'log' | 'drop' }
-    >,
-  ) {
-    const { dataplane } = this
-    switch (effect.kind) {
-      case 'machine':
-        return dataplane.commit(effect.config)
-      case 'end-points':
-        return dataplane.setEndPoints(effect.tunnel, effect)
-      case 'activate':
-        return dataplane.children.activate(effect.child)
-      case 'remove':
-        return this.#remove(effect.child)
-      case 'inherit':
-        return dataplane.children.inherit(effect.from, effect.to)
-      case 'unload-manual':
-        return dataplane.children.unloadManual(effect.tunnel)
-      case 'carrier':
-        return dataplane.carrier(effect.tunnel, effect.up)
-    }
-  }
-
-  #install(effect: Extract<Effect, { kind: 'install' }>) {
-    this.#watchAt = Math.min(this.#watchAt, this.now() + WATCH_SWITCH_MS)
-    this.dataplane.install(effect.child, this.now())
-  }
-
-  #remove(child: ChildSaId) {
-    const spi = this.dataplane.children.inboundSpi(child)
-    this.dataplane.children.remove(child)
-    if (spi !== undefined) this.#spis.release(spi)
-  }
-
-  #loadManual(name: string) {
-    const tunnel = this.config.tunnels.get(name)
-    if (tunnel === undefined) return
-    this.dataplane.loadManual(name, loadManualSas(this.config, tunnel, this.ports.files), this.now())
-  }
-
-  /** A refusal of the card, or a key file that vanished, costs this tunnel and nothing else. */
-  #guarded(tunnel: string, step: () => void) {
-    try {
-      step()
-    } catch (error) {
-      this.#submit({ kind: 'refused', tunnel, text: messageOf(error) })
-    }
-  }
-
-  #compute({ ikeSa, token, job }: Extract<Effect, { kind: 'compute' }>) {
-    const failed = (error: unknown) => ({ kind: 'failed' as const, reason: messageOf(error) })
-    this.ports.cryptoJobs
-      .run(job)
-      .catch(failed)
-      .then((result) => this.#submit({ kind: 'computed', ikeSa, token, result }))
-  }
-
-  #resolve(tunnel: string, name: string) {
-    this.ports.resolver
-      .resolve(name)
-      .catch(() => [])
-      .then((addresses) => this.#submit({ kind: 'resolved', tunnel, addresses }))
-  }
-
   // ---- what engine and reducer may ask
 
   #engineEnvironment(): EngineEnvironment {
@@ -402,6 +335,7 @@ export class Gateway {
       random: (length: number) => this.ports.entropy.bytes(length),
       wall: () => this.ports.clock.wall(),
       sourceFor: (remote: string) => this.ports.sockets.sourceFor(remote),
+      recursive: (remote: string, device: string) => this.ports.routes.leadsInto?.(remote, device) ?? false,
       aspUp: (tunnel: string) => this.#aspUp(tunnel),
     }
   }

@@ -169,6 +169,8 @@ export interface Routes {
   listRoutes(device: string): Route[]
   /** blackholes made by this program, now or in an earlier life, whatever their prefix */
   listGuards(): Route[]
+  /** whether the kernel would send to remote over this device of ours; left out: never */
+  leadsInto?(remote: Address, device: string): boolean
   /** sysctls the product needs and found different, as operator sentences */
   hostFindings(): string[]
   removeAll(): void

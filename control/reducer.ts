@@ -4,6 +4,7 @@
 import type { Config } from './config/model.ts'
 import type { Effect, GatewayEvent, TunnelEvent } from './effects.ts'
 import { hexSpi, REASONS } from './explain.ts'
+import { gatesOf } from './manage/gates.ts'
 import type { Endpoint } from './ports.ts'
 import type { Action, ChildInstall, ChildSaId, Engine, Reason } from './sa/contract.ts'
 import { Lifecycle, type Surroundings } from './tunnel/lifecycle.ts'
@@ -200,6 +201,14 @@ export class Reducer {
     const spis = { spiIn: hexSpi(child.spiIn), spiOut: hexSpi(child.spiOut) }
     const what = child.replaces === null ? 'Child SA installed' : 'Child SA rekeyed'
     this.#life.log('info', what, { tunnel, ...spis, suite, encapsulation, ikeSa })
+    const gates = gatesOf([child.cipher, child.integrity ?? 'none'])
+    if (gates.length === 0) return
+    const why = this.config.insecureCrypto === null ? {} : { permittedFor: this.config.insecureCrypto }
+    this.#life.log('warning', `weak cryptography in use: ${gates.join(', ')}`, {
+      tunnel,
+      reason: 'gated',
+      ...why,
+    })
   }
 
   #activate(child: ChildSaId, now: number) {

@@ -72,7 +72,7 @@ class Site {
   async until(condition: () => boolean | Promise<boolean>, complaint: string, limit = 10_000) {
     const deadline = performance.now() + limit
     while (!(await condition())) {
-      if (performance.now() > deadline || this.child?.exitCode !== null)
+      if (performance.now() > deadline || this.child?.exitCode !== null || this.child.signalCode !== null)
         throw new Error(`${complaint}\n${this.output}`)
       await sleep(25)
     }
@@ -93,6 +93,8 @@ class Site {
 
   async end(signal: NodeJS.Signals): Promise<{ code: number | null; ms: number }> {
     const begun = performance.now()
+    if (this.child?.exitCode !== null || this.child.signalCode !== null)
+      throw new Error(`it has ended already\n${this.output}`)
     const closed = once(this.child as ChildProcess, 'exit')
     this.child?.kill(signal)
     const [code] = await closed

@@ -15,7 +15,7 @@ type Source = { path: string; text: string }
 /** Packages that touch no machine. */
 const PURE = /^(ipaddr\.js|@noble\/(hashes|curves)(\/.*)?|asn1js|pkijs)$/
 const PROTOCOL_ROOMS = ['wire', 'crypto', 'ikev2', 'ikev1', 'sa', 'tunnel', 'pki', 'config']
-const PROTOCOL_FILES = ['gateway', 'reducer', 'effects', 'explain', 'address', 'ports']
+const PROTOCOL_FILES = ['gateway', 'reducer', 'executor', 'effects', 'explain', 'address', 'ports']
 /** The parts of manage that hold sockets; the rest is pure and the gateway may use it. */
 const SOCKET_FILES = ['server', 'session', 'client'].map((name) => `control/manage/${name}.ts`)
 /** Value imports inside control go downwards or stay on their floor. */
@@ -33,6 +33,7 @@ const LEVELS: Record<string, number> = {
   effects: 4,
   tunnel: 4,
   reducer: 5,
+  executor: 5,
   manage: 5,
   gateway: 6,
   cli: 7,

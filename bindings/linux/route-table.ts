@@ -92,13 +92,23 @@ export class RouteTable {
 
   /** Source address the kernel would use towards remote; null when it has no route or no address. */
   sourceFor(remote: Address): Address | null {
+    const source = this.#routeTo(remote)?.get(RTA_PREFSRC)
+    return source === undefined ? null : addressText(source)
+  }
+
+  /** Index of the device over which the kernel would send to remote; null when it has no route. */
+  interfaceFor(remote: Address): number | null {
+    const found = this.#routeTo(remote)
+    return found === null ? null : attributeU32(found, RTA_OIF)
+  }
+
+  #routeTo(remote: Address): Map<number, Uint8Array> | null {
     const destination = addressBytes(remote)
     const body = routeBody(destination.length, destination.length * 8)
     const request = new NetlinkRequest(RTM_GETROUTE, 0, body).attribute(RTA_DST, destination)
     try {
       const [message] = this.#netlink.get(request, `route to ${remote}`)
-      const source = message && attributes(message.body, BODY_SIZE).get(RTA_PREFSRC)
-      return source === undefined ? null : addressText(source)
+      return message === undefined ? null : attributes(message.body, BODY_SIZE)
     } catch (error) {
       if (error instanceof NetlinkError) return null
       throw error

@@ -100,6 +100,10 @@ export class LinuxRoutes implements Routes {
     return this.#table.sourceFor(remote)
   }
 
+  leadsInto(remote: Address, device: string): boolean {
+    return this.#devices.has(device) && this.#table.interfaceFor(remote) === this.#links.find(device).index
+  }
+
   /** Closes the routing socket; removeAll comes first. */
   close(): void {
     this.#netlink.close()

@@ -71,12 +71,9 @@ class Running {
     let machine: Machine | null = null
     try {
       machine = await makeMachine(config)
-      gateway = createGateway(
-        { ...machine, log: this.#log },
-        config,
-        this.#gatewayOptions(() => gateway),
-      )
-      gateway.start()
+      const gatewayOptions = this.#gatewayOptions(machine, () => gateway)
+      gateway = createGateway({ ...machine, log: this.#log }, config, gatewayOptions)
+      startGateway(gateway)
       process.on('SIGHUP', () => gateway !== null && this.#reload(gateway))
       this.#log.log('info', `running ${config.file}`, { version: VERSION, pid: process.pid })
       this.#log.log('info', `stopping: ${await stopped}`)
@@ -94,9 +91,9 @@ class Running {
     }
   }
 
-  #gatewayOptions(gateway: () => Gateway | null) {
+  #gatewayOptions(machine: Machine, gateway: () => Gateway | null) {
     const load = (file: string) => loadFile(file, this.#files, gateway()?.deviceNames())
-    return { version: VERSION, node: process.version, load }
+    return { version: VERSION, node: process.version, load, counters: () => machine.counters() }
   }
 
   /** SIGHUP: the same file again. A refused one changes nothing and says why. */
@@ -146,9 +143,22 @@ async function makeMachine(config: Config): Promise<Machine> {
     const { createLinuxMachine } = await import('../../bindings/linux/machine.ts') // native code only after the checks
     return await createLinuxMachine({ asps: aspCount(config), ikePort, natTPort })
   } catch (error) {
-    const inUse = /EADDRINUSE/.test(messageOf(error))
-    throw new ExitError(inUse ? EXIT.failed : EXIT.unfit, 'machine', messageOf(error))
+    throw machineRefused(error)
   }
+}
+
+function startGateway(gateway: Gateway) {
+  try {
+    gateway.start()
+  } catch (error) {
+    throw machineRefused(error)
+  }
+}
+
+/** Something that is taken may be free tomorrow (1); anything else the kernel refuses is a privilege or feature (5). */
+function machineRefused(error: unknown): ExitError {
+  const taken = /EADDRINUSE|EBUSY|EEXIST/.test(messageOf(error))
+  return new ExitError(taken ? EXIT.failed : EXIT.unfit, 'machine', messageOf(error))
 }
 
 async function answerer(gateway: Gateway | null, line: string) {

@@ -3,6 +3,7 @@
 import type { Values } from '../config/match.ts'
 import { hexSpi } from '../explain.ts'
 import type { Gateway } from '../gateway.ts'
+import { rememberDrops, rememberTunnel } from './baseline.ts'
 import { CommandError } from './error.ts'
 import { spiNamed, tunnelsNamed } from './find.ts'
 
@@ -68,29 +69,9 @@ function chosenEntries(gateway: Gateway, values: Values) {
   return found
 }
 
-/** Counters of the card only ever rise; clearing remembers where they stood. */
 export function clearCounters(gateway: Gateway, values: Values) {
   const tunnels = tunnelsNamed(gateway, values.maybe('name'))
   for (const { config } of tunnels) rememberTunnel(gateway, config.name)
   if (!values.has('name')) rememberDrops(gateway)
   return { cleared: tunnels.map(({ config }) => config.name) }
-}
-
-function rememberTunnel(gateway: Gateway, name: string) {
-  const slot = gateway.dataplane.slot(name)
-  if (slot === undefined) return
-  const counters = Object.entries(gateway.ports.card.tunnelCounters(slot.ref))
-  for (const [key, value] of counters) gateway.baseline.set(`${name} ${key}`, value)
-}
-
-function rememberDrops(gateway: Gateway) {
-  for (const { reason, packets } of gateway.ports.card.drops())
-    gateway.baseline.set(`drop ${reason}`, packets)
-  for (const [reason, packets] of gateway.drops) gateway.baseline.set(`drop ${reason}`, packets)
-}
-
-/** A counter since the last `clear counters`; a tunnel that was made anew counts from 0. */
-export function sinceBaseline(gateway: Gateway, key: string, value: bigint): bigint {
-  const before = gateway.baseline.get(key) ?? 0n
-  return value >= before ? value - before : value
 }

@@ -6,17 +6,10 @@ import { nearestWord, shown } from '../config/nearest.ts'
 import { compilePattern, type Leaf, leafText } from '../config/pattern.ts'
 import { splitLine, type Word } from '../config/text.ts'
 import type { Gateway } from '../gateway.ts'
+import { showDrops } from './baseline.ts'
 import { clearCounters, clearIkeSas, clearIpsecSas, clearTunnel } from './clear.ts'
 import { CommandError } from './error.ts'
-import {
-  showAsps,
-  showCircuits,
-  showDrops,
-  showLog,
-  showRoutes,
-  showStages,
-  showVersion,
-} from './show-machine.ts'
+import { showAsps, showCircuits, showLog, showRoutes, showStages, showVersion } from './show-machine.ts'
 import { showIkeSas, showIpsecSas } from './show-sa.ts'
 import { showTunnels } from './show-tunnel.ts'
 import { tracePackets } from './trace.ts'

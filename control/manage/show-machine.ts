@@ -7,7 +7,7 @@ import { interfaceOf } from '../config/resolve.ts'
 import type { Gateway } from '../gateway.ts'
 import { groupOf, groupOfTunnel } from '../tunnel/asp.ts'
 import { deviceOf, staticRoutes, tunnelOfRoute } from '../tunnel/plan.ts'
-import { sinceBaseline } from './clear.ts'
+import { sinceBaseline } from './baseline.ts'
 import { CommandError } from './error.ts'
 import { plainNumber } from './escape.ts'
 import { tunnelsNamed } from './find.ts'
@@ -124,17 +124,6 @@ function kernelRoutes(gateway: Gateway) {
       guard: false,
     }))
   })
-}
-
-export function showDrops(gateway: Gateway) {
-  const card = gateway.ports.card
-    .drops()
-    .map(({ reason, packets, sentence }) => ({ reason, packets, sentence }))
-  const ike = [...gateway.drops].map(([reason, packets]) => ({ reason, packets, sentence: '' }))
-  return [...card, ...ike]
-    .map((row) => ({ ...row, packets: sinceBaseline(gateway, `drop ${row.reason}`, row.packets) }))
-    .filter(({ packets }) => packets > 0n)
-    .map(({ reason, packets, sentence }) => ({ reason, packets: plainNumber(packets), sentence }))
 }
 
 /** `show counters`: per tunnel, packets and bytes both ways. */

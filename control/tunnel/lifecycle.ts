@@ -16,6 +16,7 @@ import type { Address, Endpoint, LogFields, LogLevel } from '../ports.ts'
 import type { Action, ChildSaId, Engine, Reason, Report } from '../sa/contract.ts'
 import { backoff } from './backoff.ts'
 import { finishPeer, type PeerTemplate } from './peer.ts'
+import { deviceOf } from './plan.ts'
 import { enter, recordDeath, recordReport, type Tunnel } from './record.ts'
 
 /** What the control plane may ask while it decides; all synchronous. */
@@ -25,10 +26,14 @@ export type Surroundings = {
   wall(): number
   /** source address towards remote, null without a route */
   sourceFor(remote: Address): Address | null
+  /** whether the host's route to remote leads into the tunnel's own device */
+  recursive(remote: Address, device: string): boolean
   /** whether the ASP that carries the tunnel works */
   aspUp(tunnel: string): boolean
 }
 
+/** What the next look at the kernel's routes may end. */
+const ROUTE_REASONS: ReadonlySet<Reason> = new Set(['no-route', 'recursive-route'])
 /** Up for this long, a tunnel counts as healthy and its next failure starts the backoff anew. */
 const HELD_LONG_ENOUGH_MS = 10_000
 
@@ -81,6 +86,7 @@ export class Lifecycle {
     const { config } = tunnel
     const source = this.#env.sourceFor(remote)
     if (source === null) return this.#noRoute(tunnel, remote, now)
+    if (this.#env.recursive(remote, deviceOf(config))) return this.#recursive(tunnel, remote, now)
     tunnel.remote = remote
     tunnel.local = config.local === undefined || config.local === 'any' ? source : config.local
     if (config.kind === 'manual') return this.#loadManual(tunnel, tunnel.local, remote, now)
@@ -161,7 +167,7 @@ export class Lifecycle {
     tunnel.failures += 1
     tunnel.reason = reason
     enter(tunnel, 'waiting', now)
-    const wait = backoff(tunnel.failures, this.#env.random(1)[0], reason === 'no-route')
+    const wait = backoff(tunnel.failures, this.#env.random(1)[0], ROUTE_REASONS.has(reason))
     tunnel.retryAt = now + wait
     const text = `${REASONS[reason].meaning}; next attempt in ${(wait / 1000).toFixed(1)} s`
     this.log(changed ? 'warning' : 'debug', text, {
@@ -174,6 +180,13 @@ export class Lifecycle {
   #noRoute(tunnel: Tunnel, remote: Address, now: number) {
     if (tunnel.reason !== 'no-route') this.#report(tunnel, 'no-route', `the host has no route to ${remote}`)
     this.fail(tunnel, 'no-route', now)
+  }
+
+  /** Outer packets would come back into the tunnel for ever. */
+  #recursive(tunnel: Tunnel, remote: Address, now: number) {
+    const text = `the route to ${remote} leads into ${deviceOf(tunnel.config)}, the tunnel itself`
+    if (tunnel.reason !== 'recursive-route') this.#report(tunnel, 'recursive-route', text)
+    this.fail(tunnel, 'recursive-route', now)
   }
 
   #rest(tunnel: Tunnel, phase: 'idle' | 'shutdown', reason: Reason | null, now: number) {
