@@ -109,22 +109,22 @@ export class TunnelTable {
 
   /** A new tunnel, down until setState(); its number. */
   add(tunnel: CardTunnel): TunnelRef {
-    this.#check(tunnel)
+    if (this.#slots.left === 0) throw new CardError(`the tunnel table of the card is full at ${tunnel.name}`)
+    const payload = this.#prepare(tunnel)
     const ref = this.#slots.take()
-    if (ref < 0) throw new CardError(`the tunnel table of the card is full at ${tunnel.name}`)
     this.#entries.set(ref, { tunnel, moving: false, waiting: [] })
-    this.#program(ref)
+    this.#program(ref, tunnel, payload)
     return ref
   }
 
   /** Changes a tunnel; the caller has deleted its SAs when the ASP is another. */
   change(ref: TunnelRef, tunnel: CardTunnel): void {
     const entry = this.#entry(ref)
-    this.#check(tunnel)
+    const payload = this.#prepare(tunnel)
     const before = entry.tunnel
     entry.tunnel = tunnel
     if (before.asp !== tunnel.asp) this.#move(ref, entry, before.asp)
-    this.#program(ref)
+    this.#program(ref, tunnel, payload)
   }
 
   #move(ref: TunnelRef, entry: Entry, from: number): void {
@@ -162,17 +162,24 @@ export class TunnelTable {
       fail('a DSCP is 0 to 63')
   }
 
-  #program(ref: TunnelRef): void {
-    const { tunnel } = this.#entry(ref)
-    const device = this.deviceNumber(tunnel.device)
-    const payload = setPayload(tunnel, device)
+  /** Everything that can be refused is, before anything is taken; the device gets its number last. */
+  #prepare(tunnel: CardTunnel): Uint8Array {
+    this.#check(tunnel)
+    const payload = setPayload(tunnel)
+    const device = new DataView(payload.buffer)
+    device.setUint32(TUNNEL_SET_DEVICE - COMMAND_PAYLOAD, this.deviceNumber(tunnel.device), true)
+    return payload
+  }
+
+  #program(ref: TunnelRef, tunnel: CardTunnel, payload: Uint8Array): void {
     this.when(ref, () => {
       this.#link.send(tunnel.asp, { opcode: OP_TUNNEL_SET, index: ref, payload })
-      if (tunnel.device !== '') this.#bind(ref, tunnel, device)
+      if (tunnel.device !== '') this.#bind(ref, tunnel)
     })
   }
 
-  #bind(ref: TunnelRef, tunnel: CardTunnel, device: number): void {
+  #bind(ref: TunnelRef, tunnel: CardTunnel): void {
+    const device = this.deviceNumber(tunnel.device)
     const kind = tunnel.mode === 'circuit' ? DEVICE_CIRCUIT : DEVICE_FIB
     const payload = new Uint8Array(new Uint32Array([ref]).buffer)
     this.#link.send(tunnel.asp, { opcode: OP_CIRCUIT_SET, index: device, argument: kind, payload })
@@ -221,14 +228,13 @@ export class TunnelTable {
   }
 }
 
-function setPayload(tunnel: CardTunnel, device: number): Uint8Array {
+function setPayload(tunnel: CardTunnel): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(SET_BYTES)
   const view = new DataView(bytes.buffer)
   const fields: [number, number][] = [
     [TUNNEL_SET_ASP, tunnel.asp],
     [TUNNEL_SET_MODE, MODES[tunnel.mode]],
     [TUNNEL_SET_ENCAPSULATION, ENCAPSULATIONS[tunnel.encapsulation]],
-    [TUNNEL_SET_DEVICE, device],
     [TUNNEL_SET_MTU, tunnel.mtu],
     [TUNNEL_SET_DF, DF_BITS[tunnel.dfBit]],
     [TUNNEL_SET_DSCP, tunnel.dscp === 'copy' ? DSCP_COPY : tunnel.dscp],
