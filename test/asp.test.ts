@@ -8,8 +8,9 @@ import { buildUdp, parseIp } from '../bindings/fake/ip.ts'
 import { createFakeMachine, type FakeMachine, type FakeMachineOptions } from '../bindings/fake/machine.ts'
 import { FakeNet, type FakeNetOptions } from '../bindings/fake/net.ts'
 import { VirtualTime } from '../bindings/fake/time.ts'
-import type { Encapsulation } from '../control/ports.ts'
-import { installManual, type TunnelOptions } from './asp-tunnel.ts'
+import type { Encapsulation, SaRef } from '../control/ports.ts'
+import { HOT_KEYS, HOT_PACKETS } from '../dataplane-as/abi.ts'
+import { installManual, manualSa, type TunnelOptions } from './asp-tunnel.ts'
 
 const OUTER = { 4: ['192.0.2.1', '192.0.2.2'], 6: ['2001:db8::1', '2001:db8::2'] } as const
 const INNER = { 4: ['10.1.0.9', '10.2.0.9'], 6: ['fd01::9', 'fd02::9'] } as const
@@ -235,5 +236,68 @@ test('a deleted tunnel carries nothing, its device can serve another', async () 
   assert.equal(await pings(one, 4, 4), 0)
   await join(one, { spis: [5001, 5002] })
   assert.equal(await pings(one, 4, 4), 4)
+  await one.stop()
+})
+
+/** Makes the card trap with the next packet of this SA: its keys lie beyond the memory. */
+function breakKeys({ card }: FakeMachine, sa: SaRef): void {
+  const { cardMemory } = card
+  const sequence = card.saCounters(sa).packets
+  for (let record = 0; record < 16; record++) {
+    const hot = cardMemory.hotOut(record)
+    if (sequence > 0n && cardMemory.u64(hot + HOT_PACKETS) === sequence)
+      cardMemory.setU32(hot + HOT_KEYS, 0xffffff00)
+  }
+}
+
+test('a trap costs its burst, is counted and told; the instance is rebuilt without the SAs', async () => {
+  const one = await bed()
+  const installed = await join(one)
+  assert.equal(await pings(one, 4, 2), 2)
+  const [machine] = one.machines
+  const events: string[] = []
+  machine.card.onEvent((event) => events.push(event.kind))
+  breakKeys(machine, installed[0].outbound)
+  assert.equal(await pings(one, 4, 1), 0)
+  assert.equal(drops(one).trap, 1n)
+  assert.deepEqual(events.slice(0, 2), ['asp-failed', 'ready'])
+  assert.deepEqual(
+    machine.card.asps().map(({ state }) => state),
+    ['up', 'up'],
+  )
+  assert.equal(await pings(one, 4, 2), 0, 'the old SAs are gone')
+  for (const [side, { card }] of one.machines.entries()) {
+    const { tunnel } = installed[side]
+    card.addInbound(manualSa(tunnel, 7001 + side, 1 + side))
+    card.activateOutbound(card.addOutbound(manualSa(tunnel, 7002 - side, 2 - side)))
+  }
+  assert.equal(await pings(one, 4, 4), 4)
+  await one.stop()
+})
+
+test('an ASP that traps again and again ends; the other one goes on', async () => {
+  const one = await bed()
+  const [left] = await join(one, { asp: 1, device: 'tun1', families: [4] })
+  await join(one, { asp: 2, device: 'tun2', spis: [4000, 4002], families: [6] })
+  const [machine] = one.machines
+  const failures: string[] = []
+  machine.card.onEvent((event) => {
+    if (event.kind === 'asp-failed') failures.push(event.reason)
+  })
+  for (let attempt = 0; attempt < 4; attempt++) {
+    const sa = machine.card.addOutbound(manualSa(left.tunnel, 8000 + attempt, attempt))
+    machine.card.activateOutbound(sa)
+    one.hosts[4][0].ping(INNER[4][1], 1)
+    await one.time.advance(10)
+    breakKeys(machine, sa)
+    one.hosts[4][0].ping(INNER[4][1], 1)
+    await one.time.advance(10)
+  }
+  assert.match(failures.at(-1) ?? '', /again and again; the ASP has ended/)
+  assert.deepEqual(
+    machine.card.asps().map(({ state }) => state),
+    ['down', 'up'],
+  )
+  assert.equal(await pings(one, 6, 4), 4)
   await one.stop()
 })

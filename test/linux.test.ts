@@ -8,13 +8,13 @@ import { after, before, test } from 'node:test'
 import { Arena } from '../bindings/linux/arena.ts'
 import { IPPROTO_ESP, MSG_DONTWAIT } from '../bindings/linux/constants.ts'
 import { Datagrams } from '../bindings/linux/datagrams.ts'
-import { closeRaw, openRaw, type RawFamily } from '../bindings/linux/raw.ts'
+import { closeRaw, openRaw, type RawFamily, shareRaw } from '../bindings/linux/raw.ts'
 import { LinuxRoutes } from '../bindings/linux/routes.ts'
 import { putSockaddr } from '../bindings/linux/sockaddr.ts'
 import { LinuxSockets } from '../bindings/linux/sockets.ts'
 import { close, read, recvmsg, watchReadable, write } from '../bindings/linux/syscalls.ts'
 import { createTun } from '../bindings/linux/tun.ts'
-import { closeUdp, openUdp, type UdpFamily } from '../bindings/linux/udp.ts'
+import { closeUdp, openUdp, steerUdp, type UdpFamily } from '../bindings/linux/udp.ts'
 import type { IkeDatagram } from '../control/ports.ts'
 import { inNamespace } from './bindings-namespace.ts'
 
@@ -252,6 +252,21 @@ function socketTests(): void {
     sender.close()
   })
 
+  test('when an ASP has ended, the other one gets its datagrams', async () => {
+    const [{ asps }] = families
+    steerUdp(families, [2])
+    const sender = createSocket('udp4').bind(0, '10.255.0.1')
+    await once(sender, 'listening')
+    const reader = new Datagrams()
+    for (const spi of [256, 257]) {
+      sender.send(Uint8Array.of(0, 0, spi >> 8, spi & 255, 0, 0, 0, 1), 4500, '10.255.0.2')
+      await readable(asps[1])
+      assert.equal(reader.receive(asps[1])[0].data[3], spi & 255)
+    }
+    steerUdp(families, [1, 2])
+    sender.close()
+  })
+
   test('a taken port is refused with a remedy and leaves nothing open', () => {
     const before = descriptors()
     assert.throws(
@@ -284,6 +299,18 @@ function rawTests(): void {
         if (index === 0) assert.deepEqual([mine[0], mine[9]], [0x45, IPPROTO_ESP])
         assert.equal((mine[start + 2] << 8) | mine[start + 3], spi)
       }
+  })
+
+  test('when an ASP has ended, the other one sees its ESP', () => {
+    shareRaw(families, [1])
+    for (const spi of [300, 301]) {
+      sendRaw(families[0].aspsDontFragment[0], '10.255.0.2', spi)
+      assert.deepEqual(
+        families[0].asps.map((fd) => receiveRaw(fd)?.length ?? 0),
+        [36, 0],
+      )
+    }
+    shareRaw(families, [1, 2])
   })
 
   test('a packet too short for an SPI reaches the first ASP alone', () => {

@@ -30,6 +30,7 @@ export type FakeMachineOptions = MachineOptions & {
 
 /** `kernel` is the Routes port and more; host() adds a host to the networks behind the gateway. */
 export type FakeMachine = Machine & {
+  card: AttachedCard
   kernel: FakeKernel
   host(address: Address): FakeHost
 }
@@ -55,6 +56,7 @@ class InProcessMachine implements FakeMachine {
   readonly #deviceNames = new Map<number, string>()
   readonly #counters = { strays: 0 }
   readonly #detach: () => void
+  readonly #ended = new Set<number>()
   #running = true
   #turn: Cancel | null = null
   #beat: Cancel
@@ -95,7 +97,9 @@ class InProcessMachine implements FakeMachine {
       return io
     }
     const failed = ({ reason, ended }: { reason: string; ended: boolean }) => {
-      if (ended) this.card.failAsp(asp, reason)
+      if (!ended) return
+      this.#ended.add(asp)
+      this.card.failAsp(asp, reason)
     }
     const { module, memory } = this.card
     this.#loops.push(new AspLoop(module, memory, asp, this.#net.time.now(), makeIo, failed))
@@ -156,10 +160,11 @@ class InProcessMachine implements FakeMachine {
     }
   }
 
-  /** Index of the ASP that the steering names. */
+  /** Index of the ASP that the steering names, among those that live. */
   #aspOf(esp: Uint8Array): number {
-    if (this.#options.steering === 'first' || esp.length < 4) return 0
-    return new DataView(esp.buffer, esp.byteOffset).getUint32(0) % this.#options.asps
+    const living = this.#ios.map((_, index) => index).filter((index) => !this.#ended.has(index + 1))
+    if (this.#options.steering === 'first' || esp.length < 4) return living[0] ?? 0
+    return living[new DataView(esp.buffer, esp.byteOffset).getUint32(0) % living.length] ?? 0
   }
 
   // -- turns
@@ -172,10 +177,10 @@ class InProcessMachine implements FakeMachine {
   #runTurn(): void {
     this.#turn = null
     if (!this.#running) return
-    for (const [index, status] of this.card.asps().entries())
-      if (status.state === 'up') this.#loops[index].step(this.#net.time.now())
+    for (const [index, loop] of this.#loops.entries())
+      if (!this.#ended.has(index + 1)) loop.step(this.#net.time.now())
     this.card.poll()
-    if (this.#ios.some((io) => io.pending())) this.#schedule()
+    if (this.#ios.some((io, index) => io.pending() && !this.#ended.has(index + 1))) this.#schedule()
   }
 
   #heartbeat(): void {

@@ -1,7 +1,7 @@
 // Classic BPF programs that steer datagrams to the socket of the ASP that probably serves them.
 //
 // Steering saves a copy and nothing else: whatever arrives at the wrong socket is handed over, so the
-// programs may be simple. The guess is SPI mod number of ASPs. Raw sockets are different: each one
+// programs may be simple. The guess is SPI mod number of living ASPs. Raw sockets are different: each one
 // gets a copy of every packet, so there the filter decides which ASP sees it and exactly one does.
 
 import { Arena } from './arena.ts'
@@ -18,7 +18,6 @@ const LD_WORD_INDEXED = 0x40
 const LDX_IP_HEADER_LENGTH = 0xb1
 const LDX_IMMEDIATE = 0x01
 const MOD = 0x94
-const ADD = 0x04
 const SUBTRACT_INDEX = 0x1c
 const JUMP_EQUAL = 0x15
 const JUMP_AT_LEAST = 0x35
@@ -30,43 +29,48 @@ const FILTER_SIZE = 8
 const PROGRAM_OFFSET = 16
 
 /**
- * Member of the port 4500 group for a datagram (RFC 3948 §2): 0 = control (first word zero: IKE),
- * 1..asps = the ASP by SPI. Keepalives and other short datagrams go to ASP 1, which counts them.
+ * Member of the port 4500 group for a datagram (RFC 3948 §2): 0 = control (first word zero: IKE), else the
+ * number of the ASP (1-based) by SPI among `living`. Keepalives and other short datagrams go to the first.
  */
-export function steerProgram(asps: number): Instruction[] {
+export function steerProgram(living: number[]): Instruction[] {
+  const table = living.flatMap((asp, index): Instruction[] => [
+    [JUMP_EQUAL, 0, 1, index],
+    [RETURN, 0, 0, asp],
+  ])
   return [
     [LD_LEN, 0, 0, 0],
     [JUMP_AT_LEAST, 1, 0, 4],
-    [RETURN, 0, 0, 1],
+    [RETURN, 0, 0, living[0]],
     [LD_WORD, 0, 0, 0],
-    [JUMP_EQUAL, 2, 0, 0],
-    [MOD, 0, 0, asps],
-    [ADD, 0, 0, 1],
+    [JUMP_EQUAL, 0, 1, 0],
     [RETURN_A, 0, 0, 0],
+    [MOD, 0, 0, living.length],
+    ...table,
+    [RETURN, 0, 0, living[0]],
   ]
 }
 
 /**
- * Accepts on the raw socket of ASP `index` (0-based) what its SPI maps to; IPv4 packets carry their header.
- * A packet too short for an SPI goes to the first ASP, which counts it.
+ * Accepts on an ASP's raw socket what its SPI maps to: `share` (0-based) of `shares`. IPv4 packets carry their
+ * header here. A packet too short for an SPI belongs to the first share, which counts it.
  */
-export function rawShareProgram(family: 4 | 6, asps: number, index: number): Instruction[] {
+export function rawShareProgram(family: 4 | 6, shares: number, share: number): Instruction[] {
   const header: Instruction = family === 4 ? [LDX_IP_HEADER_LENGTH, 0, 0, 0] : [LDX_IMMEDIATE, 0, 0, 0]
   return [
     header,
     [LD_LEN, 0, 0, 0],
     [SUBTRACT_INDEX, 0, 0, 0],
     [JUMP_AT_LEAST, 1, 0, 4],
-    [RETURN, 0, 0, index === 0 ? WHOLE_PACKET : 0],
+    [RETURN, 0, 0, share === 0 ? WHOLE_PACKET : 0],
     [LD_WORD_INDEXED, 0, 0, 0],
-    [MOD, 0, 0, asps],
-    [JUMP_EQUAL, 0, 1, index],
+    [MOD, 0, 0, shares],
+    [JUMP_EQUAL, 0, 1, share],
     [RETURN, 0, 0, WHOLE_PACKET],
     [RETURN, 0, 0, 0],
   ]
 }
 
-/** A socket that only sends. */
+/** A socket that only sends, or whose ASP is no more. */
 export const DROP_ALL: Instruction[] = [[RETURN, 0, 0, 0]]
 
 export function attachSteering(fd: number, program: Instruction[]): void {

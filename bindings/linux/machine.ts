@@ -12,13 +12,13 @@ import { AspHost } from './asp-host.ts'
 import { IPPROTO_ESP } from './constants.ts'
 import { DeviceRegistry } from './device-registry.ts'
 import { clearEvent, createEvent } from './eventfd.ts'
-import { closeRaw, openRaw, type RawFamily } from './raw.ts'
+import { closeRaw, openRaw, type RawFamily, shareRaw } from './raw.ts'
 import type { Source } from './receiver.ts'
 import { LinuxRoutes } from './routes.ts'
 import type { SendSockets } from './sender.ts'
 import { LinuxSockets } from './sockets.ts'
 import { close, watchReadable } from './syscalls.ts'
-import { closeUdp, openUdp, type UdpFamily } from './udp.ts'
+import { closeUdp, openUdp, steerUdp, type UdpFamily } from './udp.ts'
 
 const HEARTBEAT = 100
 const START_LIMIT = 10000
@@ -55,6 +55,7 @@ class LinuxMachine implements Machine {
   readonly #udp: UdpFamily[]
   readonly #raw: RawFamily[]
   readonly #wake: number
+  #living: number[] = []
 
   constructor(options: MachineOptions) {
     this.#options = options
@@ -102,6 +103,7 @@ class LinuxMachine implements Machine {
     this.#undo.push(async () => {
       await Promise.all(this.#hosts.map((host) => host.stop()))
     })
+    this.#living = this.#hosts.map((host) => host.asp)
     const wakeUps = [this.#wake, ...this.#hosts.map((host) => host.wake)]
     for (const host of this.#hosts) host.start(wakeUps)
     this.#undo.push(() => this.card.stop())
@@ -141,9 +143,14 @@ class LinuxMachine implements Machine {
     })
   }
 
-  /** A rebuilt instance announces itself through the card; an ended thread cannot. */
+  /** A rebuilt instance announces itself through the card; an ended thread cannot. The others take its packets. */
   #aspEnded(asp: number, reason: string): void {
+    this.#living = this.#living.filter((one) => one !== asp)
     this.#devices.abandonQueues(asp)
+    if (this.#living.length > 0) {
+      steerUdp(this.#udp, this.#living)
+      shareRaw(this.#raw, this.#living)
+    }
     this.card.failAsp(asp, reason)
     this.card.poll()
   }

@@ -69,6 +69,15 @@ function openSocket(family: 4 | 6, protocol: number, opened: number[]): number {
   return fd
 }
 
+/** ASPs ended: the living ones (1-based, at least one) share all packets. */
+export function shareRaw(families: RawFamily[], living: number[]): void {
+  for (const { family, asps } of families)
+    for (const [index, fd] of asps.entries()) {
+      const share = living.indexOf(index + 1)
+      attachFilter(fd, share < 0 ? DROP_ALL : rawShareProgram(family, living.length, share))
+    }
+}
+
 export function closeRaw(families: RawFamily[]): void {
   for (const { asps, aspsDontFragment } of families)
     for (const fd of [...asps, ...aspsDontFragment]) close(fd)

@@ -47,7 +47,7 @@ function openFamily(family: 4 | 6, options: UdpOptions, opened: number[]): UdpFa
   const each = <T>(make: (index: number) => T) => Array.from({ length: options.asps }, (_, i) => make(i))
   const ike = open(options.ikePort, false, false)
   const natT = open(options.natTPort, true, false)
-  attachSteering(natT, steerProgram(options.asps))
+  attachSteering(natT, steerProgram(each((index) => index + 1)))
   const asps = each(() => open(options.natTPort, true, false))
   const aspsDontFragment = each(() => open(options.natTPort, true, true))
   return { family, ike, natT, asps, aspsDontFragment }
@@ -89,6 +89,11 @@ export function hasFamily(domain: number): boolean {
   }
   close(fd)
   return true
+}
+
+/** ASPs ended: from now on only these (1-based, at least one) get datagrams; the others' sockets stay in the group. */
+export function steerUdp(families: UdpFamily[], living: number[]): void {
+  for (const { natT } of families) attachSteering(natT, steerProgram(living))
 }
 
 export function closeUdp(families: UdpFamily[]): void {
