@@ -153,8 +153,14 @@ export class BedRoutes implements Routes {
   readonly devices = new Map<string, { mtu: number; up: boolean; addresses: string[]; multicast: boolean }>()
   readonly routes: Route[] = []
   readonly history: string[] = []
+  /** a device that the kernel refuses to make */
+  refused: string | null = null
+  /** whether the host's route to the peer leads into the tunnel */
+  recursive = false
+  leadsInto = () => this.recursive
 
   createDevice(name: string, { mtu, multicast }: { mtu: number; multicast: boolean }) {
+    if (name === this.refused) throw new Error(`${name}: the kernel says no`)
     this.devices.set(name, { mtu, up: false, addresses: [], multicast })
     this.history.push(`device ${name}`)
   }

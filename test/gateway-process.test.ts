@@ -289,7 +289,7 @@ describe('two gateways in one process', () => {
       answered += await pings(one, 4)
       await one.time.advance(60_000)
     }
-    assert.equal(answered, 160)
+    assert.equal(answered, 160, one.sites.map(({ lines }) => lines.join('')).join('-----\n'))
     const [last] = await ask(one.sites[0], 'show ike sa')
     assert.notEqual(last.initiatorSpi, first.initiatorSpi)
     assert.equal((await ask(one.sites[0], 'show ipsec sa')).length, 2)

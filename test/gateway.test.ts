@@ -228,6 +228,20 @@ describe('two gateways', () => {
     assert.equal(await stateOf(a), 'up')
   })
 
+  test('a route to the peer that leads into the tunnel: recursive-route, no packet, up when it is mended', async () => {
+    const { a, b, wire, beds } = pair({}, { policy: ' role responder' })
+    a.routes.recursive = true
+    a.gateway.start()
+    b.gateway.start()
+    await pass(20_000, wire, ...beds)
+    assert.equal(await reasonOf(a), 'recursive-route')
+    assert.equal(wire.sent.length, 0)
+    assert.equal(a.entries().filter(({ message }) => /leads into t1/.test(message)).length, 1)
+    a.routes.recursive = false
+    await pass(6_000, wire, ...beds)
+    assert.equal(await stateOf(a), 'up')
+  })
+
   test('a peer known by name: resolved, retried, and up', async () => {
     const files = new BedFiles()
     const wire = new BedWire()
@@ -410,6 +424,56 @@ tunnel ipsec u
     const result = a.gateway.reload(a.config(circuit(LEFT, RIGHT, '10.2.0.0/16', { global: 'ike port 600' })))
     assert.deepEqual(!result.ok && result.errors.map(({ code }) => code), ['restart'])
     assert.equal(await stateOf(a), 'up')
+  })
+
+  test('a device that the kernel refuses: everything stays as it was', async () => {
+    const { a, b, wire, beds } = await upPair()
+    const spis = [...a.card.sas.values()].map(({ sa }) => sa.spi)
+    a.routes.refused = 'ase0'
+    const result = a.gateway.reload(
+      a.config(twoTunnels(`${OTHER}context local\n ip route 10.8.0.0/16 tunnel u\n`)),
+    )
+    assert.deepEqual(!result.ok && result.errors.map(({ code, message }) => [code, message]), [
+      ['machine', 'ase0: the kernel says no'],
+    ])
+    await pass(1_000, wire, ...beds)
+    assert.deepEqual(
+      (await a.ask('show tunnel ipsec')).map(({ name }) => name),
+      ['t'],
+    )
+    assert.deepEqual(
+      [...a.card.sas.values()].map(({ sa }) => sa.spi),
+      spis,
+    )
+    assert.deepEqual(a.card.history, ['t up'])
+    assert.ok(!a.routes.routes.some(({ prefix }) => prefix === '10.8.0.0/16'))
+    assertMirrored(a, b)
+    a.routes.refused = null
+    assert.ok(a.gateway.reload(a.config(twoTunnels(OTHER))).ok)
+    await pass(1_000, wire, ...beds)
+    assert.ok(a.routes.devices.has('ase0'))
+  })
+
+  test('a device that the kernel refuses at the start is fatal', () => {
+    const { a } = pair()
+    a.routes.refused = 't1'
+    assert.throws(() => a.gateway.start(), /t1: the kernel says no/)
+  })
+
+  test('another content of a key file is a change', async () => {
+    const files = new BedFiles()
+    files.set('/etc/asegate/psk', 'the first key, which is long enough')
+    const text = circuit(LEFT, RIGHT, '10.2.0.0/16').replace(
+      /pre-shared-key text ".*"/,
+      'pre-shared-key file psk',
+    )
+    const a = new Bed(text, { files })
+    a.gateway.start()
+    const same = a.gateway.reload(a.config(text))
+    assert.deepEqual(same.ok && same.plan.map(({ code }) => code), ['keep'])
+    files.set('/etc/asegate/psk', 'the second key, also long enough')
+    const other = a.gateway.reload(a.config(text))
+    assert.deepEqual(other.ok && other.plan.map(({ code }) => code), ['change'])
   })
 
   test('plan says the same without doing it', async () => {
