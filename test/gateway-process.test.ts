@@ -292,7 +292,9 @@ describe('two gateways in one process', () => {
     assert.equal(answered, 160, one.sites.map(({ lines }) => lines.join('')).join('-----\n'))
     const [last] = await ask(one.sites[0], 'show ike sa')
     assert.notEqual(last.initiatorSpi, first.initiatorSpi)
-    assert.equal((await ask(one.sites[0], 'show ipsec sa')).length, 2)
+    const pairs = async () => (await ask(one.sites[0], 'show ipsec sa')).length / 2
+    if ((await pairs()) === 2) await one.time.advance(8_000) // an old pair still receives for 5 s
+    assert.equal(await pairs(), 1)
     assert.ok(!one.sites[0].lines.some((line) => /tunnel down/.test(line)))
     await one.stop()
   })
