@@ -465,9 +465,10 @@ export const IN_ADDRESS = 0
 export const IN_LENGTH = 4
 /** 0 = one datagram; else pieces of this size, the last may be shorter (UDP_GRO) */
 export const IN_SEGMENT = 8
-/** address of the sender's struct sockaddr as recvmsg wrote it; 0 = unknown */
+/** address of the sender's struct sockaddr as recvmsg wrote it, SOCKADDR_BYTES readable; 0 = unknown */
 export const IN_SOURCE = 12
-/** address of our own address, 4 or 16 bytes network order as IP_PKTINFO gave it (same family as IN_SOURCE); 0 = unknown */
+/** address of our own address, 4 or 16 bytes network order as IP_PKTINFO gave it (same family as IN_SOURCE),
+ * 16 bytes readable; 0 = unknown */
 export const IN_LOCAL = 16
 /** u16 host order: our UDP port; 0 with raw */
 export const IN_LOCAL_PORT = 20
