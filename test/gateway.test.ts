@@ -361,6 +361,81 @@ describe('two gateways', () => {
   })
 })
 
+describe('the data of show', () => {
+  // members by the command language, section 7
+  const contract: Record<string, string> = {
+    'show tunnel ipsec': 'name kind mode state reason local remote remoteId interface asp gate',
+    'show ike sa':
+      'initiatorSpi responderSpi version role state tunnel local remote remoteId encryption authentication prf dhGroup rekeyIn gate',
+    'show ipsec sa':
+      'spi protocol direction destination tunnel ikeSa class encryption authentication esn selectors bytes packets softIn hardIn gate',
+    'show circuit': 'id device tunnel state mtu rx tx drops loopback queues',
+    'show asp': 'asp state role group tunnels packets',
+    'show ip route': 'prefix kind target source',
+    'show counters drop': 'reason packets',
+    'show log': 'time level message tunnel reason',
+  }
+  for (const [command, members] of Object.entries(contract))
+    test(command, async () => {
+      const { a } = await upPair()
+      const rows = await a.ask(command)
+      assert.ok(rows.length > 0)
+      for (const row of rows)
+        for (const member of members.split(' '))
+          assert.ok(member in row && row[member] !== undefined, `${member} of ${JSON.stringify(row)}`)
+    })
+
+  test('show version', async () => {
+    const { a } = await upPair()
+    assert.deepEqual(await a.ask('show version'), {
+      version: '0',
+      node: 'bed',
+      abi: 1,
+      build: 'bed',
+    } as never)
+  })
+
+  test('filters by tunnel and by number, and knows the nearest name', async () => {
+    const { a } = await upPair()
+    assert.equal((await a.ask('show log last 1')).length, 1)
+    assert.ok((await a.ask('show log tunnel t')).every(({ tunnel }) => tunnel === 't'))
+    assert.equal((await a.ask('show circuit t1')).length, 1)
+    await assert.rejects(
+      a.ask('show tunnel ipsec tt'),
+      /not-found: there is no tunnel "tt"; did you mean "t"/,
+    )
+    await assert.rejects(a.ask('clear ipsec sa spi 0x1'), /not-found/)
+    await assert.rejects(a.ask('clear ike sa spi zz'), /usage/)
+    await assert.rejects(a.ask('show ip route context red'), /not-found/)
+    await assert.rejects(a.ask('show alarms'), /unsupported/)
+  })
+
+  test('clears by SPI exactly what it names', async () => {
+    const { a, wire, beds } = await upPair()
+    const [{ initiatorSpi }] = await a.ask('show ike sa')
+    const cleared = await a.ask<{ cleared: string[] }>(`clear ike sa spi 0x${initiatorSpi}`)
+    assert.deepEqual(cleared, { cleared: ['t'] })
+    await pass(3_000, wire, ...beds)
+    const [{ spi }] = await a.ask('show ipsec sa')
+    assert.deepEqual(await a.ask(`clear ipsec sa spi ${spi}`), { cleared: [spi] } as never)
+    await pass(8_000, wire, ...beds)
+    assert.notEqual((await a.ask('show ipsec sa'))[0].spi, spi)
+  })
+
+  test('clear guard-routes keeps the guards that are needed', async () => {
+    const { a } = await upPair()
+    a.routes.routes.push({ prefix: '10.77.0.0/16', device: null, metric: 0xffffffff, blackhole: true })
+    assert.deepEqual(await a.ask('clear guard-routes'), {
+      cleared: ['10.77.0.0/16'],
+      kept: ['10.2.0.0/16'],
+    } as never)
+    assert.deepEqual(
+      a.routes.listGuards().map(({ prefix }) => prefix),
+      ['10.2.0.0/16'],
+    )
+  })
+})
+
 describe('reload', () => {
   const twoTunnels = (second: string) => `${circuit(LEFT, RIGHT, '10.2.0.0/16')}${second}`
   const OTHER = `ike policy other

@@ -79,7 +79,7 @@ function detailRow(gateway: Gateway, tunnel: Tunnel) {
     phase: tunnel.phase,
     inPhase: Math.round((now - tunnel.since) / 1000),
     failures: tunnel.failures,
-    retryIn: Number.isFinite(tunnel.retryAt) ? Math.max(0, Math.round((tunnel.retryAt - now) / 1000)) : null,
+    retryIn: tunnel.phase === 'waiting' ? Math.max(0, Math.round((tunnel.retryAt - now) / 1000)) : null,
     path: COST[config.mode],
     ...machineSide(gateway, config),
     selectors: { local: local.map(describeSelector), remote: remote.map(describeSelector) },

@@ -34,6 +34,9 @@ export type Surroundings = {
 
 /** What the next look at the kernel's routes may end. */
 const ROUTE_REASONS: ReadonlySet<Reason> = new Set(['no-route', 'recursive-route'])
+/** An attempt that reports neither success nor failure is begun again: longer than any honest one takes. */
+const NEGOTIATING_LIMIT_MS = 120_000
+const RESOLVING_LIMIT_MS = 30_000
 /** Up for this long, a tunnel counts as healthy and its next failure starts the backoff anew. */
 const HELD_LONG_ENOUGH_MS = 10_000
 
@@ -70,6 +73,7 @@ export class Lifecycle {
     if (config.remote === undefined) return this.#rest(tunnel, 'idle', null, now)
     if (addressFamily(config.remote) !== null) return this.#reach(tunnel, config.remote, now)
     enter(tunnel, 'resolving', now)
+    tunnel.retryAt = now + RESOLVING_LIMIT_MS
     this.#emit({ kind: 'resolve', tunnel: config.name, name: config.remote })
   }
 
@@ -93,6 +97,7 @@ export class Lifecycle {
     this.offer(tunnel)
     if (!this.#mayInitiate(tunnel)) return this.#rest(tunnel, 'idle', null, now)
     enter(tunnel, 'negotiating', now)
+    tunnel.retryAt = now + NEGOTIATING_LIMIT_MS
     tunnel.triggered = false
     this.#run(this.#engine.initiate(config.name, tunnel.local, now), now)
   }
