@@ -14,6 +14,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { LabResult } from '../control/cli/lab-events.ts'
 
+const ROOT_DIRECTORY = fileURLToPath(new URL('..', import.meta.url))
 const PROGRAM = fileURLToPath(new URL('../control/cli/asegate.js', import.meta.url))
 const RUN_DEADLINE = 90_000 // ms
 const GONE_DEADLINE = 5_000 // ms from the end of a lab to its last process
@@ -27,11 +28,16 @@ after(async () => {
   for (const lab of running) lab.child.kill('SIGKILL')
 })
 
-function start(parameters: string[], as: string[] = []): Lab {
+function start(parameters: string[], as: string[] = [], environment: NodeJS.ProcessEnv = {}): Lab {
+  return launch([...as, process.execPath, PROGRAM, 'lab', ...parameters], environment)
+}
+
+function launch(words: string[], environment: NodeJS.ProcessEnv = {}): Lab {
   const mark = randomUUID()
-  const [command, ...rest] = [...as, process.execPath, PROGRAM, 'lab', ...parameters] as [string, ...string[]]
+  const [command, ...rest] = words as [string, ...string[]]
   const child = spawn(command, rest, {
-    env: { ...process.env, ASELAB_MARK: mark },
+    cwd: ROOT_DIRECTORY,
+    env: { ...process.env, ...environment, ASELAB_MARK: mark },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   let output = ''
@@ -159,9 +165,16 @@ test('two labs stand side by side', options, async () => {
   await Promise.all([assertHolds(['figure3'], 2), assertHolds(['figure3'], 2)])
 })
 
-/** Starts a lab that stays, and waits until it says what to try next. */
-async function standing(): Promise<Lab> {
-  const lab = start(['figure3'])
+test('without namespaces the lab runs in one process and says so', options, async () => {
+  const lab = start(['--once'], [], { PATH: '/nonexistent' })
+  assert.equal(await lab.ended, 0, lab.output())
+  assert.match(lab.output(), /no network namespaces here: spawn unshare ENOENT/)
+  assert.match(lab.output(), /one process over in-process wires/)
+  await assertNothingLeft(lab)
+})
+
+/** Waits until a lab that stays says what to try next. */
+async function standing(lab: Lab = start(['figure3'])): Promise<Lab> {
   const deadline = performance.now() + RUN_DEADLINE / 2
   while (!lab.output().includes('until Ctrl-C')) {
     assert.equal(lab.child.exitCode, null, lab.output())
@@ -193,6 +206,13 @@ test('kill -9 of a standing lab leaves nothing', options, async () => {
   const lab = await standing()
   lab.child.kill('SIGKILL')
   await lab.ended
+  await assertNothingLeft(lab)
+})
+
+test('kill -9 of npm ends the lab it started', options, async () => {
+  const lab = await standing(launch(['npm', 'start']))
+  lab.child.kill('SIGKILL')
+  await once(lab.child, 'exit')
   await assertNothingLeft(lab)
 })
 

@@ -20,6 +20,7 @@ export class LabView {
   readonly #write: Write
   readonly #colour: boolean
   readonly #start = performance.now()
+  #opened = false
 
   constructor(write: Write, colour: boolean) {
     this.#write = write
@@ -27,7 +28,9 @@ export class LabView {
   }
 
   opening(plan: LabPlan, mode: LabMode): void {
-    this.#write(`asegate lab ${plan.name}\n${plan.title}\n\n${plan.picture.join('\n')}\n\n`)
+    if (!this.#opened)
+      this.#write(`asegate lab ${plan.name}\n${plan.title}\n\n${plan.picture.join('\n')}\n\n`)
+    this.#opened = true
     this.#line('where', MODES[mode])
   }
 

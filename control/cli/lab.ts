@@ -3,6 +3,7 @@
 // Where it runs is found out by trying: network namespaces (root), the same in a user namespace (everybody where
 // the kernel allows it), else one process over in-process wires. The output says which it was.
 
+import { readFileSync } from 'node:fs'
 import type { LabEvent, LabMode } from './lab-events.ts'
 import { type LabOutcome, runHeld } from './lab-held.ts'
 import { JsonOutput, type LabOutput, TextOutput } from './lab-output.ts'
@@ -117,19 +118,29 @@ function modesFor(inProcess: boolean): LabMode[] {
 }
 
 /**
- * Calls `end` once on Ctrl-C, SIGTERM or SIGHUP, and when a parent that would have passed them on is gone:
- * npm can be killed without a word to us, and nobody would stop the lab any more.
+ * Calls `end` once on Ctrl-C, SIGTERM or SIGHUP, when nobody reads the output any more, and when npm is gone:
+ * npm can be killed without a word to us, and nobody would stop the lab then.
  */
 function watchForEnd(end: () => void): () => void {
   for (const signal of SIGNALS) process.once(signal, end)
-  const parent = process.ppid
-  const wrapped = process.env.npm_lifecycle_event !== undefined
+  process.stdout.on('error', end)
+  const started = ancestors()
+  const byNpm = process.env.npm_lifecycle_event !== undefined
   const timer = setInterval(() => {
-    if (process.ppid !== parent) end()
+    if (byNpm && ancestors() !== started) end()
   }, PARENT_POLL)
-  if (!wrapped) clearInterval(timer)
   return () => {
     clearInterval(timer)
     for (const signal of SIGNALS) process.off(signal, end)
+  }
+}
+
+/** The parent and its parent: npm runs a script through a shell. */
+function ancestors(): string {
+  try {
+    const status = readFileSync(`/proc/${process.ppid}/status`, 'latin1')
+    return `${process.ppid} ${/^PPid:\s*(\d+)/m.exec(status)?.[1]}`
+  } catch {
+    return `${process.ppid}` // it has just ended
   }
 }
