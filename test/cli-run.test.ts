@@ -6,7 +6,7 @@ import { once } from 'node:events'
 import { appendFileSync, chmodSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { after, test } from 'node:test'
+import { after, before, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import {
@@ -16,6 +16,7 @@ import {
   type NamespaceFd,
 } from '../bindings/linux/namespace.ts'
 import { addLinkAddress, createVeth, raiseLink } from '../bindings/linux/namespace-links.ts'
+import { requireCard } from '../control/cli/preflight.js'
 import { ask } from '../control/manage/client.ts'
 import { inNamespace } from './bindings-namespace.ts'
 
@@ -69,7 +70,7 @@ class Site {
     await this.until(() => /running/.test(this.output), 'it does not start')
   }
 
-  async until(condition: () => boolean | Promise<boolean>, complaint: string, limit = 10_000) {
+  async until(condition: () => boolean | Promise<boolean>, complaint: string, limit = 20_000) {
     const deadline = performance.now() + limit
     while (!(await condition())) {
       if (performance.now() > deadline || this.child?.exitCode !== null || this.child.signalCode !== null)
@@ -145,6 +146,7 @@ inNamespace(fileURLToPath(import.meta.url), () => {
   }
   const a = new Site(left, folder, 'a', configOf('192.0.2.1', '192.0.2.2', '10.2.0.0/24', '10.1.0.1'))
   const b = new Site(right, folder, 'b', configOf('192.0.2.2', '192.0.2.1', '10.1.0.0/24', '10.2.0.1'))
+  before(requireCard) // or both processes would build it, inside the time they have to start
   after(() => {
     a.child?.kill('SIGKILL')
     b.child?.kill('SIGKILL')
