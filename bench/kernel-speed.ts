@@ -1,10 +1,10 @@
 /**
  * Speed of the kernels against node:crypto per message, in one process and interleaved.
  *
- *   node --no-liftoff bench/kernel-speed.ts [BYTES] [MESSAGES] [SECONDS]
+ *   node --no-liftoff bench/kernel-speed.ts [BYTES] [MESSAGES] [SECONDS] [NAME]
  *
  * Every repetition works on MESSAGES messages of BYTES bytes (default 128 of 1408), each under a key of its
- * own unless the line says "one key". BYTES may be `imix`: 64, 576 and 1408 bytes 7 : 4 : 1, shuffled. The figure is the best repetition: this says what the code can do, not
+ * own unless the line says "one key"; with NAME, only the kernels whose name contains it. BYTES may be `imix`: 64, 576 and 1408 bytes 7 : 4 : 1, shuffled. The figure is the best repetition: this says what the code can do, not
  * what a busy machine gives. Absolute figures move with the clock; compare ratios.
  */
 import { createCipheriv, createDecipheriv, createHmac, randomBytes } from 'node:crypto'
@@ -53,19 +53,17 @@ function cipherContest(keyBytes: number, direction: 'encrypt' | 'decrypt', oneKe
 }
 
 /** HMAC over `count` messages. */
-function hashContest(hash: HashName, icvBytes: number): Contest {
+function hashContest(hash: HashName, keyBytes: number, icvBytes: number): Contest {
   const bench = new KernelBench()
   const messages = lengths.map((bytes) => ({
-    key: randomBytes(hash === 'sha1' ? 20 : 32),
+    key: randomBytes(keyBytes),
     data: randomBytes(bytes),
     icvBytes,
   }))
   const { jobs } = bench.hashJobs(hash, messages)
-  const { kernels, scratch } = bench
-  const kernel = hash === 'sha1' ? kernels.hmacSha1 : kernels.hmacSha256
   return {
     name: `hmac-${hash}`,
-    kernel: () => kernel(jobs, count, scratch),
+    kernel: () => bench.runHmac(hash, jobs, count),
     reference: () => {
       for (const { key, data } of messages) createHmac(hash, key).update(data).digest()
     },
@@ -85,16 +83,20 @@ function interleave(work: (() => void)[]): number[] {
   return best
 }
 
-const contests = [
+const all = [
   cipherContest(16, 'encrypt', false),
   cipherContest(16, 'encrypt', true),
   cipherContest(16, 'decrypt', false),
   cipherContest(16, 'decrypt', true),
   cipherContest(32, 'encrypt', false),
   cipherContest(32, 'decrypt', false),
-  hashContest('sha1', 12),
-  hashContest('sha256', 16),
+  hashContest('md5', 16, 12),
+  hashContest('sha1', 20, 12),
+  hashContest('sha256', 32, 16),
+  hashContest('sha384', 48, 24),
+  hashContest('sha512', 64, 32),
 ]
+const contests = all.filter(({ name }) => name.includes(process.argv[5] ?? ''))
 const best = interleave(contests.flatMap(({ kernel, reference }) => [kernel, reference]))
 console.log(`${count} messages of ${size} bytes, best of ${seconds} s interleaved, Node ${process.version}`)
 contests.forEach(({ name }, i) => {

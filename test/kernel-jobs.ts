@@ -16,8 +16,11 @@ import {
   HASH_JOB_ICV_BYTES,
   HASH_JOB_LENGTH,
   HASH_JOB_STATE,
+  HASH_MD5,
   HASH_SHA1,
   HASH_SHA256,
+  HASH_SHA384,
+  HASH_SHA512,
   HMAC_STATE_BYTES,
 } from '../dataplane-as/crypto/job.ts'
 import { KERNEL_SCRATCH_BYTES } from '../dataplane-as/crypto/scratch.ts'
@@ -30,7 +33,13 @@ export type CipherMessage = { key: Uint8Array; iv: Uint8Array; data: Uint8Array 
 export type HashMessage = { key: Uint8Array; data: Uint8Array; extra?: Uint8Array; icvBytes: number }
 
 /** The hashes by the name of node:crypto. */
-export const hashes = { sha1: HASH_SHA1, sha256: HASH_SHA256 } as const
+export const hashes = {
+  md5: HASH_MD5,
+  sha1: HASH_SHA1,
+  sha256: HASH_SHA256,
+  sha384: HASH_SHA384,
+  sha512: HASH_SHA512,
+} as const
 export type HashName = keyof typeof hashes
 
 /** An instance with its memory handed out from the end downwards: what is placed first ends the memory. */
@@ -135,8 +144,20 @@ export class KernelBench {
   /** Runs HMAC over messages; returns the ICVs in their order. */
   hmac(hash: HashName, messages: readonly HashMessage[]): Uint8Array[] {
     const { jobs, icvs } = this.hashJobs(hash, messages)
-    const kernel = hash === 'sha1' ? this.kernels.hmacSha1 : this.kernels.hmacSha256
-    kernel(jobs, messages.length, this.scratch)
+    this.runHmac(hash, jobs, messages.length)
     return messages.map(({ icvBytes }, i) => this.bytes.slice(icvs[i], icvs[i] + icvBytes))
+  }
+
+  /** Runs the kernel of a hash over records that stand already. */
+  runHmac(hash: HashName, jobs: number, count: number): void {
+    const { hmacMd5, hmacSha1, hmacSha256, hmacSha384, hmacSha512 } = this.kernels
+    const kernel = {
+      md5: hmacMd5,
+      sha1: hmacSha1,
+      sha256: hmacSha256,
+      sha384: hmacSha384,
+      sha512: hmacSha512,
+    }
+    kernel[hash](jobs, count, this.scratch)
   }
 }

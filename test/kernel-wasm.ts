@@ -15,8 +15,11 @@ export type Kernels = {
   aesCbcEncrypt(jobs: number, count: number, rounds: number, scratch: number): void
   aesCbcDecrypt(jobs: number, count: number, rounds: number, scratch: number): void
   hmacPrepare(hash: number, key: number, keyBytes: number, state: number): void
+  hmacMd5(jobs: number, count: number, scratch: number): void
   hmacSha1(jobs: number, count: number, scratch: number): void
   hmacSha256(jobs: number, count: number, scratch: number): void
+  hmacSha384(jobs: number, count: number, scratch: number): void
+  hmacSha512(jobs: number, count: number, scratch: number): void
 }
 
 /** Bytes of the module's memory. */

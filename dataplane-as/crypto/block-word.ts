@@ -14,3 +14,8 @@ export function blockWord(source: usize, bytes: i32, at: i32, mark: u32): u32 {
   }
   return word
 }
+
+/** The same for the 64-bit word at byte offset `at` (0, 8, .. 120) of a block of 128 bytes. */
+export function blockWord64(source: usize, bytes: i32, at: i32, mark: u32): u64 {
+  return ((<u64>blockWord(source, bytes, at, mark)) << 32) | <u64>blockWord(source, bytes, at + 4, mark)
+}

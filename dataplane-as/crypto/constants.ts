@@ -44,6 +44,9 @@ export const AES_RCON = memory.data<u8>([0x01, 0x02, 0x04, 0x08, 0x10, 0x20, 0x4
 /** SHA: turns the bytes of each 32-bit word. */
 export const SHA_BYTE_SWAP = memory.data<u8>([3, 2, 1, 0, 7, 6, 5, 4, 11, 10, 9, 8, 15, 14, 13, 12], 16)
 
+/** SHA-512: turns the bytes of each 64-bit word. */
+export const SHA512_BYTE_SWAP = memory.data<u8>([7, 6, 5, 4, 3, 2, 1, 0, 15, 14, 13, 12, 11, 10, 9, 8], 16)
+
 /** SHA-1: constants of the four groups of 20 rounds (FIPS 180-4 §4.2.1). */
 export const SHA1_K = memory.data<u32>([0x5a827999, 0x6ed9eba1, 0x8f1bbcdc, 0xca62c1d6], 16)
 

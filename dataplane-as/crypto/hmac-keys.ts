@@ -1,54 +1,57 @@
 /** HMAC key set-up (RFC 2104 §2): the chaining values behind the padded key, so that a packet does not pay for them. */
-import { SHA1_INITIAL, SHA256_INITIAL } from './constants.ts'
-import { sha1Block, sha256Block } from './generated/sha-one.ts'
-import { HASH_SHA1, HASH_SHA256, HMAC_STATE_BYTES } from './job.ts'
+import { md5Block, sha1Block, sha256Block, sha512Block } from './generated/hash-one.ts'
+import { blockShift, digestWords, initialState, isHash, isWide, outerState } from './hash-shape.ts'
+import { HASH_MD5, HASH_SHA1, HASH_SHA256, HMAC_STATE_BYTES } from './job.ts'
 
 const INNER_PAD: u32 = 0x36363636
 const OUTER_PAD: u32 = 0x5c5c5c5c
-const BLOCK = 64
-/** Offset of the outer state in an HMAC state. */
-const OUTER: usize = 32
 
 /**
- * Prepares an HMAC key of any length for `hash` (HASH_SHA1 or HASH_SHA256; anything else traps): inner and
- * outer chaining value to `state` (HMAC_STATE_BYTES). A key longer than a block is hashed first.
- * `state` must not overlap the key.
+ * Prepares an HMAC key of any length for `hash` (HASH_*; anything else traps): inner and outer chaining value
+ * to `state` (HMAC_STATE_BYTES). A key longer than a block is hashed first. `state` must not overlap the key.
  */
 export function hmacPrepare(hash: i32, key: usize, keyBytes: i32, state: usize): void {
-  if (hash !== HASH_SHA1 && hash !== HASH_SHA256) unreachable()
+  if (!isHash(hash)) unreachable()
   memory.fill(state, 0, HMAC_STATE_BYTES)
-  if (keyBytes > BLOCK) {
+  const outer = state + outerState(hash)
+  if (keyBytes > 1 << blockShift(hash)) {
     keyBytes = digestKey(hash, key, keyBytes, state)
-    key = state + OUTER
+    key = outer
   }
-  const initial = hash === HASH_SHA1 ? SHA1_INITIAL : SHA256_INITIAL
-  compress(hash, initial, state, key, keyBytes, INNER_PAD, 0, 0)
-  compress(hash, initial, state + OUTER, key, keyBytes, OUTER_PAD, 0, 0)
+  compress(hash, initialState(hash), state, key, keyBytes, INNER_PAD, 0, 0)
+  compress(hash, initialState(hash), outer, key, keyBytes, OUTER_PAD, 0, 0)
 }
 
-/** Hashes a long key to state + OUTER, as bytes; returns their number. Uses the inner state meanwhile. */
+/** Hashes a long key to the place of the outer state, as bytes; returns their number. Uses the inner state meanwhile. */
 function digestKey(hash: i32, key: usize, keyBytes: i32, state: usize): i32 {
-  let from = hash === HASH_SHA1 ? SHA1_INITIAL : SHA256_INITIAL
+  const block = 1 << blockShift(hash)
   const bits = (<u32>keyBytes) << 3
-  for (; keyBytes >= BLOCK; keyBytes -= BLOCK, key += BLOCK) {
-    compress(hash, from, state, key, BLOCK, 0, 0, 0)
+  let from = initialState(hash)
+  for (; keyBytes >= block; keyBytes -= block, key += block) {
+    compress(hash, from, state, key, block, 0, 0, 0)
     from = state
   }
-  if (keyBytes > BLOCK - 9) {
+  if (keyBytes + 1 + (block >> 3) > block) {
     compress(hash, state, state, key, keyBytes, 0, 0x80, 0)
     compress(hash, state, state, key, 0, 0, 0, bits)
   } else {
     compress(hash, state, state, key, keyBytes, 0, 0x80, bits)
   }
-  const words = hash === HASH_SHA1 ? 5 : 8
-  for (let i = 0; i < words; i++) {
-    const at = state + ((<usize>i) << 2)
-    store<u32>(at, bswap<u32>(load<u32>(at)), OUTER)
-  }
-  return words << 2
+  return writeDigest(hash, state, state + outerState(hash))
 }
 
-/** One block of either hash. */
+/** Writes the digest of a chaining value as bytes; returns their number. */
+function writeDigest(hash: i32, state: usize, to: usize): i32 {
+  const words = digestWords(hash)
+  for (let i: usize = 0; i < <usize>words; i++) {
+    if (isWide(hash)) store<u64>(to + (i << 3), bswap<u64>(load<u64>(state + (i << 3))))
+    else if (hash === HASH_MD5) store<u32>(to + (i << 2), load<u32>(state + (i << 2)))
+    else store<u32>(to + (i << 2), bswap<u32>(load<u32>(state + (i << 2))))
+  }
+  return words << (isWide(hash) ? 3 : 2)
+}
+
+/** One block of any hash. */
 function compress(
   hash: i32,
   from: usize,
@@ -59,6 +62,8 @@ function compress(
   mark: u32,
   bits: u32,
 ): void {
-  if (hash === HASH_SHA1) sha1Block(from, to, source, bytes, pad, mark, bits)
-  else sha256Block(from, to, source, bytes, pad, mark, bits)
+  if (hash === HASH_MD5) md5Block(from, to, source, bytes, pad, mark, bits)
+  else if (hash === HASH_SHA1) sha1Block(from, to, source, bytes, pad, mark, bits)
+  else if (hash === HASH_SHA256) sha256Block(from, to, source, bytes, pad, mark, bits)
+  else sha512Block(from, to, source, bytes, ((<u64>pad) << 32) | <u64>pad, mark, bits)
 }

@@ -32,7 +32,7 @@ export const HASH_JOB_DATA = 4
 export const HASH_JOB_LENGTH = 8
 /** Where the ICV is written. It may overlap the data only if no other job of the call reads it. */
 export const HASH_JOB_ICV = 12
-/** Bytes of the ICV: 0 to 20 (SHA-1) or 0 to 32 (SHA-256). */
+/** Bytes of the ICV: 0 to the length of the digest. */
 export const HASH_JOB_ICV_BYTES = 16
 /** Bytes hashed behind the data that do not stand there: 0, or 4 for the high half of an ESN (RFC 4303 §2.2.1). */
 export const HASH_JOB_EXTRA_BYTES = 20
@@ -43,12 +43,23 @@ export const HASH_JOB_RESERVED = 28
 /** Bytes of one record. */
 export const HASH_JOB_BYTES = 32
 
-/** Hash of `hmacPrepare`: SHA-1 (FIPS 180-4 §6.1), digest 20 bytes. */
+// Hashes of `hmacPrepare`; the kernel of the same name takes the state.
+
+/** SHA-1 (FIPS 180-4 §6.1), digest 20 bytes. */
 export const HASH_SHA1 = 1
-/** Hash of `hmacPrepare`: SHA-256 (FIPS 180-4 §6.2), digest 32 bytes. */
+/** SHA-256 (FIPS 180-4 §6.2), digest 32 bytes. */
 export const HASH_SHA256 = 2
+/** MD5 (RFC 1321), digest 16 bytes. */
+export const HASH_MD5 = 3
+/** SHA-384 (FIPS 180-4 §6.5), digest 48 bytes. */
+export const HASH_SHA384 = 4
+/** SHA-512 (FIPS 180-4 §6.4), digest 64 bytes. */
+export const HASH_SHA512 = 5
 
 /** Bytes of one key schedule: 15 round keys of 16 bytes, enough for AES-256. 16-byte alignment is faster. */
 export const AES_SCHEDULE_BYTES = 240
-/** Bytes of one HMAC state: inner and outer chaining value, 32 bytes each (SHA-1 uses 20 of each). */
-export const HMAC_STATE_BYTES = 64
+/**
+ * Bytes of one HMAC state: inner and outer chaining value, 64 bytes each for SHA-384 and SHA-512; the other
+ * hashes use 32 each and leave the second half zero.
+ */
+export const HMAC_STATE_BYTES = 128

@@ -29,16 +29,26 @@ export const SCRATCH_AES_KEYS = 3712
 export const SCRATCH_AES_KEYS_BYTES = 1920
 
 // Hashes
-/** Lane records: 8 of 16 bytes (see hash-lanes.ts). */
-export const SCRATCH_HASH_RECORDS = 3616
-/** Chaining values, transposed: up to 8 words, each of 8 (SHA-1) or 4 (SHA-256) lanes. */
+/** Blocks left in each lane: 8 u32. */
+export const SCRATCH_HASH_LEFT = 3616
+/** Hash job of each lane: 8 u32. */
+export const SCRATCH_HASH_JOBS = 3648
+/** Blocks of each lane's tail while it still is to come, then 0: 8 u32. */
+export const SCRATCH_HASH_TAIL_BLOCKS = 3680
+/** Hash jobs whose outer hash waits: 8 u32. */
+export const SCRATCH_HASH_OUTER_JOBS = 3712
+/** Chaining values: at most 8 rows of 32 bytes, one word of every lane a row. */
 export const SCRATCH_HASH_STATES = 3744
-/** Message schedule: at most 80 words of 8 lanes. */
-export const SCRATCH_HASH_WORDS = 4000
-/** Tail buffers: 8 lanes of 192 bytes (the last blocks of a message, later its outer block), then 32 to spare. */
-export const SCRATCH_HASH_TAILS = 6560
+/** Chaining values of the outer hashes. */
+export const SCRATCH_HASH_OUTER_STATES = 4000
+/** Message schedule: at most 80 rows. */
+export const SCRATCH_HASH_WORDS = 4256
+/** Message schedule of the outer hashes. */
+export const SCRATCH_HASH_OUTER_WORDS = 6816
+/** Tail buffers: 8 of 192 bytes or 4 of 384 (the last blocks of a message), then 32 to spare. */
+export const SCRATCH_HASH_TAILS = 9376
 /** Bytes from SCRATCH_HASH_STATES on that are wiped after a call: all to the end. */
-export const SCRATCH_HASH_WIPE_BYTES = 4384
+export const SCRATCH_HASH_WIPE_BYTES = 7200
 
 /** Bytes of the scratch area; give it 16-byte alignment. */
-export const KERNEL_SCRATCH_BYTES = 8128
+export const KERNEL_SCRATCH_BYTES = 10944

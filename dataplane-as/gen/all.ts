@@ -7,9 +7,11 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { aesFiles } from './aes.ts'
-import { shaOneFiles } from './sha-one.ts'
+import { hashConstantFiles } from './hash-constants.ts'
+import { hashOneFiles } from './hash-one.ts'
+import { md5Files } from './md5.ts'
 import { sha1Files } from './sha1.ts'
-import { sha256Files } from './sha256.ts'
+import { sha2Files } from './sha2.ts'
 import type { GeneratedFile } from './text.ts'
 
 /** Where the generated files stand. */
@@ -17,7 +19,14 @@ export const generatedFolder = fileURLToPath(new URL('../crypto/generated/', imp
 
 /** Every generated file with the text it must have. */
 export function generatedFiles(): GeneratedFile[] {
-  return [...aesFiles(), ...sha1Files(), ...sha256Files(), ...shaOneFiles()]
+  return [
+    ...aesFiles(),
+    ...hashConstantFiles(),
+    ...hashOneFiles(),
+    ...md5Files(),
+    ...sha1Files(),
+    ...sha2Files(),
+  ]
 }
 
 /** Writes the generated files that are missing or not current; returns their names. */

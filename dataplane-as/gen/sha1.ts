@@ -6,8 +6,8 @@
  * unrolling would not fit the processor's cache of decoded instructions. Round t also computes word t+16 of
  * the message schedule, which lies in memory as one row of 80.
  */
-import { loadAddresses, loadBlocks, rotateLeft, sum, xor } from './sha-lanes.ts'
-import { type GeneratedFile, header, Lines } from './text.ts'
+import { laneHash, rotateLeft, sum, xor } from './hash-lanes.ts'
+import { type GeneratedFile, header, type Lines } from './text.ts'
 
 const LANES = 8
 const GROUPS = ['l', 'h']
@@ -51,47 +51,28 @@ function stateAt(role: number, g: number): number {
   return role * ROW + 16 * g
 }
 
-/** The whole run. */
-function run(): Lines {
-  const lines = new Lines()
-  lines.add(
-    '/**',
-    ' * SHA-1 over `blocks` (>= 1) 64-byte blocks in each of 8 lanes.',
-    ' * `lanes`: 8 u32 addresses; `states`: 5 words, each of 8 lanes, changed in place; `words`: 80 rows of 32 bytes.',
-    ' */',
-  )
-  lines.block(
-    'export function sha1Run(lanes: usize, blocks: i32, states: usize, words: usize): void {',
-    '}',
-    () => {
-      loadAddresses(lines, LANES)
-      lines.add('const swap = v128.load(SHA_BYTE_SWAP)')
-      lines.block('do {', '} while (--blocks > 0)', () => {
-        loadBlocks(lines, LANES)
-        ROLES.forEach((role, i) => {
-          GROUPS.forEach((group, g) => {
-            lines.add(`let ${role}${group} = v128.load(states, ${stateAt(i, g)})`)
-          })
-        })
-        lines.add('let w = words', 'let k = v128.load32_splat(SHA1_K)')
-        rounds(lines, choose, 5, 20)
-        lines.add('k = v128.load32_splat(SHA1_K, 4)')
-        rounds(lines, parity, 5, 40)
-        lines.add('k = v128.load32_splat(SHA1_K, 8)')
-        rounds(lines, majority, 5, 60)
-        lines.add('k = v128.load32_splat(SHA1_K, 12)')
-        lines.block('{', '}', () => fiveRounds(lines, parity, 4))
-        rounds(lines, parity, 0, 80)
-        ROLES.forEach((role, i) => {
-          GROUPS.forEach((group, g) => {
-            const at = stateAt(i, g)
-            lines.add(`v128.store(states, ${sum(`v128.load(states, ${at})`, role + group)}, ${at})`)
-          })
-        })
-      })
-    },
-  )
-  return lines
+/** The compression function. */
+function compress(lines: Lines): void {
+  ROLES.forEach((role, i) => {
+    GROUPS.forEach((group, g) => {
+      lines.add(`let ${role}${group} = v128.load(states, ${stateAt(i, g)})`)
+    })
+  })
+  lines.add('let w = words', 'let k = v128.load32_splat(SHA1_K)')
+  rounds(lines, choose, 5, 20)
+  lines.add('k = v128.load32_splat(SHA1_K, 4)')
+  rounds(lines, parity, 5, 40)
+  lines.add('k = v128.load32_splat(SHA1_K, 8)')
+  rounds(lines, majority, 5, 60)
+  lines.add('k = v128.load32_splat(SHA1_K, 12)')
+  lines.block('{', '}', () => fiveRounds(lines, parity, 4))
+  rounds(lines, parity, 0, 80)
+  ROLES.forEach((role, i) => {
+    GROUPS.forEach((group, g) => {
+      const at = stateAt(i, g)
+      lines.add(`v128.store(states, ${sum(`v128.load(states, ${at})`, role + group)}, ${at})`)
+    })
+  })
 }
 
 /** The SHA-1 file. */
@@ -101,5 +82,15 @@ export function sha1Files(): GeneratedFile[] {
     ['SHA-1 over 8 lanes.'],
     ["import { SHA1_K, SHA_BYTE_SWAP } from '../constants.ts'"],
   )
-  return [{ name: 'sha1-lanes.ts', text: `${head.join('\n')}\n${run()}` }]
+  const functions = laneHash({
+    name: 'sha1',
+    title: 'SHA-1',
+    lanes: LANES,
+    wordBits: 32,
+    stateWords: ROLES.length,
+    scheduleWords: 80,
+    swap: 'SHA_BYTE_SWAP',
+    body: compress,
+  })
+  return [{ name: 'sha1-lanes.ts', text: `${head.join('\n')}\n${functions}` }]
 }

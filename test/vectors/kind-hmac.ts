@@ -1,4 +1,4 @@
-/** HMAC vectors: RFC 2202, 4231 and 4868, NIST CAVP, Wycheproof. SHA-1 and SHA-256 go through the WASM kernels. */
+/** HMAC vectors: RFC 2202, 4231 and 4868, NIST CAVP, Wycheproof, all through the WASM kernels. */
 import type { HashName } from '../kernel-jobs.ts'
 import { type HashCase, runHashes } from './kernel-cases.ts'
 import type { VectorKind, VectorResult } from './kind.ts'
@@ -8,8 +8,11 @@ import { bytesOf, field, hexBytes, parseRsp } from './rsp.ts'
 type NamedCase = HashCase & { hash: string }
 
 const built: ReadonlyMap<string, HashName> = new Map([
+  ['MD5', 'md5'],
   ['SHA1', 'sha1'],
   ['SHA256', 'sha256'],
+  ['SHA384', 'sha384'],
+  ['SHA512', 'sha512'],
 ])
 
 /** Runs the cases of each hash in one call, and says of the others that they are not built. */
