@@ -14,6 +14,8 @@ import type { WireCounter } from './lab-wire.ts'
 const TUNNEL_DEADLINE = 45_000 // ms from the start of the last gateway
 const READY_DEADLINE = 30_000 // ms for one gateway
 const POLL = 100 // ms
+const TEST_DEADLINE = 5_000 // ms for clear test packets to pass the wire
+const TEST_POLL = 10 // ms
 const PINGS = 5 // a pair
 const PATIENCE = 3_000 // ms for the last reply
 const NO_PATIENCE = 200 // ms where no reply may come
@@ -72,12 +74,23 @@ async function testCapture(
   emit: Emit,
 ): Promise<{ sent: number; seen: number }> {
   const sent = await world.sendClear([plan.probes[0]!, plan.probes.at(-1)!])
-  world.drainCapture()
-  const test = { sent, seen: world.wire.counts.leaked }
+  const seen = await countLeaks(world, sent, TEST_DEADLINE)
+  const test = { sent, seen }
   const text = `saw ${test.seen} of ${test.sent} clear test packets; from now on it counts from 0`
   emit({ kind: 'step', title: 'capture', text })
   world.wire.reset()
   return test
+}
+
+/** Frames in clear; waits for `expected` of them, so that none comes late: new wires deliver after a while. */
+async function countLeaks(world: LabWorld, expected: number, patience: number): Promise<number> {
+  const deadline = performance.now() + patience
+  for (;;) {
+    world.drainCapture()
+    const { leaked } = world.wire.counts
+    if (leaked >= expected || performance.now() > deadline) return leaked
+    await sleep(TEST_POLL)
+  }
 }
 
 async function startGateway(world: LabWorld, gateway: LabGateway, emit: Emit): Promise<void> {

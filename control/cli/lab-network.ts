@@ -68,14 +68,20 @@ function addNamespace(network: LabNetwork, name: string): NamespaceFd {
 
 function forward(namespace: NamespaceFd): void {
   setKernel(namespace, 'ipv4/ip_forward')
+  ifKnown(() => setKernel(namespace, 'ipv6/conf/all/forwarding'))
 }
 
 /** The wires carry IPv4 only: no router solicitations between the packets that count. */
 function silence(namespace: NamespaceFd, device: string): void {
+  ifKnown(() => setKernel(namespace, `ipv6/conf/${device}/disable_ipv6`))
+}
+
+/** A kernel without IPv6 has no switches for it. */
+function ifKnown(set: () => void): void {
   try {
-    setKernel(namespace, `ipv6/conf/${device}/disable_ipv6`)
+    set()
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error // ENOENT: a kernel without IPv6
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
   }
 }
 

@@ -22,7 +22,7 @@ async function underPing(bed: Bed, work: () => Promise<void>): Promise<void> {
   const flood = startFlood(bed.network.fd('lan-left'), '10.1.0.2', '10.2.0.2', bed.marker, INTERVAL)
   await work()
   const { sent, lost } = await flood.finish()
-  assert.ok(sent > 100, `only ${sent} pings sent`)
+  assert.ok(sent >= 90, `only ${sent} pings sent`)
   assert.deepEqual(lost, [], `${lost.length} of ${sent} pings lost; counters ${await drops(bed)}`)
 }
 
