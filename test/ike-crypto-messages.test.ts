@@ -38,6 +38,7 @@ import { concat, fromHex, hex, u16Bytes } from '../control/wire/bytes.ts'
 import { derBits, derNull, derOid, derSequence, derUnsigned } from '../control/wire/der.ts'
 import { decodeMessage, isProtected } from '../control/wire/message.ts'
 import { NotifyError } from '../control/wire/notify.ts'
+import { isAead } from '../control/wire/transforms.ts'
 import type { Payload, ProtectedMessage } from '../control/wire/types.ts'
 import { Exchange } from '../control/wire/types.ts'
 
@@ -72,8 +73,9 @@ function sealed(datagram: Uint8Array): ProtectedMessage {
 
 const aes = keysOf('aes-128', 'sha256')
 
-test('every cipher and integrity opens what it protected', () => {
-  for (const cipher of skCiphers) {
+test('every block cipher and integrity opens what it protected', () => {
+  const blockCiphers = [...skCiphers].filter((cipher) => !isAead(cipher))
+  for (const cipher of blockCiphers) {
     for (const integrity of ['md5', 'sha1', 'sha256', 'sha384', 'sha512'] as const) {
       const keys = keysOf(cipher, integrity)
       const datagram = protect(fields, payloads, keys, random)
@@ -165,13 +167,6 @@ test('A3: authentic with malformed payloads inside is INVALID_SYNTAX', () => {
   const result = open(datagram, sealed(datagram).sk, aes)
   assert.ok(!result.ok && result.reason === 'ike-payload-length')
   assert.equal(result.notify?.type, NotifyError.INVALID_SYNTAX)
-})
-
-test('AEAD ciphers are refused as our own mistake until they are built', () => {
-  assert.throws(
-    () => protect(fields, [], { ...aes, cipher: 'aes-gcm-256', integrity: null }, random),
-    /not built/,
-  )
 })
 
 test('signed octets are message, nonce, prf of the identity; the inputs stay as they were', () => {
