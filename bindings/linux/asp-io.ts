@@ -24,7 +24,7 @@ import * as C from './constants.ts'
 import { clearEvent, signalEvent } from './eventfd.ts'
 import { Receiver, type Source } from './receiver.ts'
 import { Sender, type SendSockets } from './sender.ts'
-import { epollWait, read, write } from './syscalls.ts'
+import { epollControl, epollWait, errno, read, write } from './syscalls.ts'
 
 /** epoll user data: kind in the upper byte, index below (device number, or index into sources) */
 export const READY_WAKE = 0
@@ -102,7 +102,10 @@ export class LinuxAspIo implements AspIo {
     for (let packet = 0; packet < PER_DEVICE && this.#hasRoom(); packet++) {
       const address = this.#cursor + PACKET_HEADROOM
       const length = read(fd, this.#areas.base + address, LARGEST_PACKET)
-      if (length <= 0) return
+      if (length <= 0) {
+        if (isGone(errno())) this.#forget(device, fd)
+        return
+      }
       const descriptor = this.#aspView.outDescriptors + this.#count * OUT_BYTES
       this.#view.setUint32(descriptor + OUT_ADDRESS, address, true)
       this.#view.setUint32(descriptor + OUT_LENGTH, length, true)
@@ -111,6 +114,12 @@ export class LinuxAspIo implements AspIo {
       this.#count++
       this.#cursor = (address + length + 63) & ~63
     }
+  }
+
+  /** Somebody removed the device: its descriptor would be "ready" for ever. */
+  #forget(device: number, fd: number): void {
+    epollControl(this.#loan.epoll, C.EPOLL_CTL_DEL, fd, this.#areas.base + this.#areas.events)
+    Atomics.compareExchange(this.#loan.deviceMap, device, fd, -1)
   }
 
   receive(): number {
@@ -144,4 +153,8 @@ export class LinuxAspIo implements AspIo {
     for (let index = 0; index < this.#loan.wakeUps.length; index++)
       if ((bits & (1 << index)) !== 0) signalEvent(this.#loan.wakeUps[index])
   }
+}
+
+function isGone(code: number): boolean {
+  return code === C.EBADFD || code === C.ESHUTDOWN || code === C.ENODEV
 }

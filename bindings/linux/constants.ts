@@ -8,6 +8,8 @@ export const EEXIST = 17
 export const ENODEV = 19
 export const EINVAL = 22
 export const EMSGSIZE = 90
+export const EBADFD = 77
+export const ESHUTDOWN = 108
 export const EAFNOSUPPORT = 97
 export const ENOBUFS = 105
 
