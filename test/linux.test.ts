@@ -326,8 +326,9 @@ function rawTests(): void {
 }
 
 function machineTests(): void {
-  test('a device that somebody else removes costs its packets and no more', async () => {
+  test('a device that somebody else removes costs its packets and no more', async (context) => {
     const machine = await createLinuxMachine({ asps: 1, ikePort: 5000, natTPort: 5500 })
+    context.after(() => machine.stop())
     machine.routes.createDevice('gone0', { mtu: 1400, multicast: true })
     machine.routes.createDevice('stays0', { mtu: 1400, multicast: true })
     const ends = { local: '10.255.0.1', remote: '10.255.0.2' }
@@ -344,18 +345,17 @@ function machineTests(): void {
     machine.routes.deleteDevice('gone0')
     machine.routes.setOperational('stays0', true)
     assert.equal(machine.card.asps()[0].state, 'up')
-    await machine.stop()
   })
 
-  test('two machines cannot have the same ports; the second says so and leaves nothing open', async () => {
+  test('two machines cannot have the same ports; the second says so and leaves nothing open', async (context) => {
     const first = await createLinuxMachine({ asps: 2, ikePort: 5000, natTPort: 5500 })
+    context.after(() => first.stop())
     const before = descriptors()
     await assert.rejects(
       createLinuxMachine({ asps: 2, ikePort: 5000, natTPort: 5501 }),
       /cannot bind UDP port 5000 .*EADDRINUSE/,
     )
     assert.ok(descriptors() <= before)
-    await first.stop()
     await first.stop()
   })
 }
