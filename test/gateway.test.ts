@@ -3,85 +3,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { Bed, BedFiles, BedWire, pass, settle } from './gateway-bed.ts'
-
-const LEFT = '198.51.100.1'
-const RIGHT = '203.0.113.1'
-
-type Site = {
-  tunnel?: string
-  policy?: string
-  routes?: string
-  global?: string
-  ipsec?: string
-  psk?: string
-  proposal?: string
-}
-
-function circuit(local: string, remote: string, net: string, site: Site = {}): string {
-  return `${site.global ?? ''}
-context local
- interface t1
-  ip address 169.254.10.0/31
- ip route ${net} interface t1 ${site.routes ?? ''}
-ike proposal p
- encryption ${site.proposal ?? 'aes-128'}
- authentication sha1
- dh-group 31
-ike policy peer
- seq 10 proposal p
- pre-shared-key text "${site.psk ?? 'a key of more than sixteen bytes'}"
- dpd interval 10 retries 3
-${site.policy ?? ''}
-ipsec proposal e
- esp encryption aes-128
- esp authentication sha1
-ipsec policy data
- seq 10 proposal e
-${site.ipsec ?? ''}
-tunnel ipsec t
- peer-end-point local ${local} remote ${remote}
- bind interface t1 local
- ike-policy peer
- ipsec-policy data
-${site.tunnel ?? ''}
-`
-}
-
-function pair(left: Site = {}, right: Site = {}) {
-  const wire = new BedWire()
-  const a = new Bed(circuit(LEFT, RIGHT, '10.2.0.0/16', left), { wire, address: LEFT })
-  const b = new Bed(circuit(RIGHT, LEFT, '10.1.0.0/16', right), { wire, address: RIGHT })
-  return { wire, a, b, beds: [a, b] as const }
-}
-
-/** Both up, with one Child SA. */
-async function upPair(left: Site = {}, right: Site = {}) {
-  const bed = pair(left, { policy: ' role responder', ...right })
-  bed.a.gateway.start()
-  bed.b.gateway.start()
-  await pass(200, bed.wire, ...bed.beds)
-  assert.equal(await stateOf(bed.a), 'up', bed.a.lines.join(''))
-  assert.equal(await stateOf(bed.b), 'up', bed.b.lines.join(''))
-  return bed
-}
-
-async function stateOf(bed: Bed): Promise<unknown> {
-  return (await bed.ask('show tunnel ipsec'))[0].state
-}
-
-async function reasonOf(bed: Bed): Promise<unknown> {
-  return (await bed.ask('show tunnel ipsec'))[0].reason
-}
-
-/** What one card sends with, the other receives with. */
-function assertMirrored(a: Bed, b: Bed) {
-  const [sends] = a.card.of('out').filter(({ active }) => active)
-  const receives = b.card.of('in').find(({ sa }) => sa.spi === sends?.sa.spi)
-  assert.ok(sends && receives, 'the SA that sends has no counterpart')
-  assert.deepEqual(sends.sa.encryptionKey, receives.sa.encryptionKey)
-  assert.deepEqual(sends.sa.integrityKey, receives.sa.integrityKey)
-  assert.ok(sends.sa.encryptionKey.some((byte) => byte !== 0))
-}
+import { assertMirrored, circuit, LEFT, pair, RIGHT, reasonOf, stateOf, upPair } from './gateway-pair.ts'
 
 describe('two gateways', () => {
   test('negotiate a tunnel and program card, device and routes', async () => {
@@ -384,6 +306,17 @@ describe('the data of show', () => {
         for (const member of members.split(' '))
           assert.ok(member in row && row[member] !== undefined, `${member} of ${JSON.stringify(row)}`)
     })
+
+  test('show counters drop tells what a refused IKE datagram was', async () => {
+    const { a, wire, beds } = await upPair()
+    const ends = { local: { address: RIGHT, port: 500 }, remote: { address: LEFT, port: 500 } }
+    wire.send({ ...ends, data: new Uint8Array(28).fill(0x20) })
+    await settle(wire, ...beds)
+    const drops = (await a.ask('show counters drop')).filter(({ reason }) => /^ike-/.test(String(reason)))
+    assert.equal(drops.length, 1)
+    assert.notEqual(drops[0].sentence, drops[0].reason)
+    assert.match(String(drops[0].sentence), /\w+ \w+/)
+  })
 
   test('show version', async () => {
     const { a } = await upPair()

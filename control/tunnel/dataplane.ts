@@ -119,7 +119,19 @@ export class Dataplane {
     const { config, ends, mtu, asp } = slot
     const { dfBit, dscp, ecn } = this.#ipsecPolicy(config)
     const { name, mode } = config
-    return { name, mode, asp: asp ?? 1, ...ends, device: deviceOf(config), mtu, dfBit, dscp, ecn }
+    const anyEncapsulation = takesAnyEncapsulation(config)
+    return {
+      name,
+      mode,
+      asp: asp ?? 1,
+      ...ends,
+      device: deviceOf(config),
+      mtu,
+      dfBit,
+      dscp,
+      ecn,
+      anyEncapsulation,
+    }
   }
 
   #ipsecPolicy(tunnel: TunnelConfig): Pick<IpsecPolicy, 'dfBit' | 'dscp' | 'ecn'> {
@@ -250,6 +262,11 @@ export class Dataplane {
     this.devices.removeAll()
     await this.#fib
   }
+}
+
+/** RFC 7296 §2.23: who supports NAT traversal accepts ESP in UDP and native ESP at any time, NAT or not. */
+function takesAnyEncapsulation({ kind, natTraversal }: TunnelConfig): boolean {
+  return kind !== 'manual' && natTraversal !== 'off'
 }
 
 function sameEnds(a: Ends, b: Ends): boolean {
