@@ -354,7 +354,7 @@ test('short and inconsistent bodies of every payload', () => {
     [PayloadType.TSr, concat(Uint8Array.of(1, 0, 0, 0, 7, 0, 0, 15), new Uint8Array(12)), 'ike-ts-payload'],
     [PayloadType.TSr, concat(Uint8Array.of(1, 0, 0, 0, 8, 0, 0, 16), new Uint8Array(12)), 'ike-ts-payload'],
     [PayloadType.TSr, concat(Uint8Array.of(1, 0, 0, 0, 7, 0, 0, 16), new Uint8Array(13)), 'ike-ts-payload'],
-    [PayloadType.SKF, new Uint8Array(40), 'ike-fragment'],
+    [PayloadType.SKF, new Uint8Array(40), 'ike-sk-nested'],
   ]
   for (const [type, body, reason] of cases) refused(decodePayloads(type, payload(0, body)), reason)
 })

@@ -3,16 +3,27 @@
 // Decoding never throws and never allocates by a length field. Byte fields of decoded payloads are views
 // of the datagram: keep the datagram, or copy what must outlive it.
 
-import { concat, u16Bytes, u32, u32Bytes, u64, u64Bytes } from './bytes.ts'
+import { concat, u16, u16Bytes, u32, u32Bytes, u64, u64Bytes } from './bytes.ts'
 import { decodeBody, encodeBody, payloadTypeOf } from './payloads.ts'
 import { malformed } from './reasons.ts'
-import type { Decoded, Header, HeaderFields, Message, Payload, ProtectedMessage, SkPart } from './types.ts'
+import type {
+  Decoded,
+  FragmentMessage,
+  Header,
+  HeaderFields,
+  Message,
+  Payload,
+  ProtectedMessage,
+  SkPart,
+} from './types.ts'
 import { Exchange, PayloadType } from './types.ts'
 
 /** Bytes of the IKE header (§3.1). */
 export const headerLength = 28
 /** A message with more payloads is refused: an honest one has far fewer, and each costs memory. */
 export const maxPayloads = 100
+/** Fragments of one message: 64 KiB in pieces of 512 bytes. A peer that announces more is refused (security G1). */
+export const maxFragments = 128
 
 const flagInitiator = 0x08
 const flagResponse = 0x20
@@ -40,7 +51,9 @@ export function decodeHeader(bytes: Uint8Array): Decoded<Header> {
   return { ok: true, value }
 }
 
-type Chain = { payloads: Payload[]; sk: SkPart | null }
+/** The encrypted payload that ends a chain, of type SK or SKF. */
+type Encrypted = { type: number; part: SkPart }
+type Chain = { payloads: Payload[]; encrypted: Encrypted | null }
 
 /** Walks the chain of generic payload headers (§3.2); bytes starts at the first one. `base` only fills SkPart.offset. */
 function walkChain(firstType: number, bytes: Uint8Array, base: number): Decoded<Chain> {
@@ -54,10 +67,10 @@ function walkChain(firstType: number, bytes: Uint8Array, base: number): Decoded<
     if (length < 4 || at + length > bytes.length) return malformed('ike-payload-length', `payload ${type}`)
     const body = bytes.subarray(at + 4, at + length)
     const next = bytes[at]
-    if (type === PayloadType.SKF) return malformed('ike-fragment')
-    if (type === PayloadType.SK) {
+    if (type === PayloadType.SK || type === PayloadType.SKF) {
       if (at + length !== bytes.length) return malformed('ike-sk-not-last')
-      return { ok: true, value: { payloads, sk: { nextPayload: next, body, offset: base + at + 4 } } }
+      const part = { nextPayload: next, body, offset: base + at + 4 }
+      return { ok: true, value: { payloads, encrypted: { type, part } } }
     }
     const decoded = decodeBody(type, (bytes[at + 1] & criticalBit) !== 0, body)
     if (!decoded.ok) return decoded
@@ -66,22 +79,21 @@ function walkChain(firstType: number, bytes: Uint8Array, base: number): Decoded<
     at += length
   }
   if (at !== bytes.length) return malformed('ike-trailing-bytes', `${bytes.length - at} bytes`)
-  return { ok: true, value: { payloads, sk: null } }
+  return { ok: true, value: { payloads, encrypted: null } }
 }
 
 /** Decodes the payloads inside an opened SK payload; firstType is the SK payload's next-payload field. */
 export function decodePayloads(firstType: number, bytes: Uint8Array): Decoded<Payload[]> {
   const chain = walkChain(firstType, bytes, 0)
   if (!chain.ok) return chain
-  if (chain.value.sk) return malformed('ike-sk-nested')
+  if (chain.value.encrypted) return malformed('ike-sk-nested')
   return { ok: true, value: chain.value.payloads }
 }
 
-/**
- * Decodes a whole datagram (non-ESP marker removed). The result has `sk` when the message is protected.
- * Refused here: a major version other than 2, unknown exchanges, a zero initiator SPI (security A5, A9).
- */
-export function decodeMessage(datagram: Uint8Array): Decoded<Message | ProtectedMessage> {
+type Frame = { header: Header } & Chain
+
+/** Header and chain of a datagram, whatever ends it. */
+function decodeFrame(datagram: Uint8Array): Decoded<Frame> {
   const decoded = decodeHeader(datagram)
   if (!decoded.ok) return decoded
   const header = decoded.value
@@ -89,9 +101,44 @@ export function decodeMessage(datagram: Uint8Array): Decoded<Message | Protected
   if (!exchanges.has(header.exchange)) return malformed('ike-exchange', `${header.exchange}`)
   if (header.initiatorSpi === 0n) return malformed('ike-spi-zero')
   const chain = walkChain(header.nextPayload, datagram.subarray(headerLength), headerLength)
-  if (!chain.ok) return chain
-  const { payloads, sk } = chain.value
-  return { ok: true, value: sk ? { header, payloads, sk } : { header, payloads } }
+  return chain.ok ? { ok: true, value: { header, ...chain.value } } : chain
+}
+
+/**
+ * Decodes a whole datagram (non-ESP marker removed). The result has `sk` when the message is protected.
+ * Refused here: a major version other than 2, unknown exchanges, a zero initiator SPI (security A5, A9), and fragments
+ * (`ike-fragment`): those who negotiated them call decodeFragment.
+ */
+export function decodeMessage(datagram: Uint8Array): Decoded<Message | ProtectedMessage> {
+  const frame = decodeFrame(datagram)
+  if (!frame.ok) return frame
+  const { header, payloads, encrypted } = frame.value
+  if (encrypted?.type === PayloadType.SKF) return malformed('ike-fragment')
+  return { ok: true, value: encrypted ? { header, payloads, sk: encrypted.part } : { header, payloads } }
+}
+
+/**
+ * Decodes a datagram whose last payload is SKF (RFC 7383 §2.5). Any other message, and a fragment of IKE_SA_INIT, which
+ * is never encrypted, are `ike-fragment` (security G4); numbers that cannot be are `ike-fragment-number` (§2.6).
+ */
+export function decodeFragment(datagram: Uint8Array): Decoded<FragmentMessage> {
+  const frame = decodeFrame(datagram)
+  if (!frame.ok) return frame
+  const { header, payloads, encrypted } = frame.value
+  if (encrypted?.type !== PayloadType.SKF || header.exchange === Exchange.IKE_SA_INIT)
+    return malformed('ike-fragment')
+  const { nextPayload, body, offset } = encrypted.part
+  if (body.length < 4) return malformed('ike-payload-length', `payload ${PayloadType.SKF}`)
+  const [number, total] = [u16(body, 0), u16(body, 2)]
+  if (number === 0 || number > total || total > maxFragments)
+    return malformed('ike-fragment-number', `${number} of ${total}`)
+  const skf = { nextPayload, number, total, body: body.subarray(4), offset: offset + 4 }
+  return { ok: true, value: { header, payloads, skf } }
+}
+
+/** True when the datagram may be a fragment: decodeMessage would refuse it, decodeFragment tells. */
+export function isFragment(decoded: Decoded<unknown>): boolean {
+  return !decoded.ok && decoded.reason === 'ike-fragment'
 }
 
 /** Tells a protected message from one in clear. */

@@ -15,7 +15,12 @@ export const wireReasons = {
   'ike-trailing-bytes': 'bytes behind the last payload',
   'ike-sk-not-last': 'a payload follows the encrypted payload',
   'ike-sk-nested': 'encrypted payload inside an encrypted payload',
-  'ike-fragment': 'IKE fragment although fragmentation was not negotiated',
+  'ike-fragment':
+    'IKE fragment although fragmentation was not negotiated, or no fragment where one was expected',
+  'ike-fragment-number': 'IKE fragment whose number is 0 or above its total, or whose total is 0 or too many',
+  'ike-fragment-stale': 'IKE fragment of an older message, or of fewer pieces than those that came before',
+  'ike-fragment-repeated': 'IKE fragment that came before',
+  'ike-fragment-size': 'IKE fragments of a message that is longer than accepted',
   'ike-sa-payload': 'malformed security association payload',
   'ike-sa-count': 'more proposals or transforms than accepted',
   'ike-ke-payload': 'malformed key exchange payload',

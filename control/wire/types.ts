@@ -85,6 +85,13 @@ export type Message = { header: Header; payloads: Payload[] }
 export type SkPart = { nextPayload: number; body: Uint8Array; offset: number }
 /** A message with an SK payload, before it is opened; `payloads` are those in front of SK (normally none). */
 export type ProtectedMessage = { header: Header; payloads: Payload[]; sk: SkPart }
+/**
+ * The encrypted part of a fragment (RFC 7383 §2.5): 1 <= number <= total; nextPayload counts in number 1 only;
+ * body = IV | ciphertext | ICV, starting `offset` bytes into the datagram.
+ */
+export type SkfPart = { nextPayload: number; number: number; total: number; body: Uint8Array; offset: number }
+/** One fragment of a protected message; `payloads` stand in front of SKF (RFC 7383 §2.5.3, normally none). */
+export type FragmentMessage = { header: Header; payloads: Payload[]; skf: SkfPart }
 /** What a sender chooses of a header; version 2.0, next payload and length are the codec's. */
 export type HeaderFields = Pick<
   Header,
