@@ -17,6 +17,7 @@ import { createNamespaceWorld, type NamespaceWorld } from './lab-namespaces.ts'
 import { type LabName, type LabPlan, PLANS } from './lab-plan.ts'
 
 const UNAVAILABLE = 5
+const DEATH_NOTICE = 300 // ms
 const WATCH_POLL = 1_000 // ms between two looks at the tunnels while the lab stands
 /** where the memory file system may cover what lies there; the program itself must not */
 const MOUNT_POINTS = ['/run', '/mnt', '/media', '/srv']
@@ -41,19 +42,32 @@ emit({ kind: 'hello', pid: Number(readlinkSync('/proc/self')) })
 await main()
 
 async function main(): Promise<void> {
+  world = await prepare()
+  const lost = new Promise<Error>((resolve) => {
+    world!.onGatewayEnd((gateway, how) => resolve(new Error(`gateway ${gateway} ended: ${how}`)))
+  })
   try {
-    world = await prepare()
-    const lost = new Promise<never>((_resolve, reject) => {
-      world!.onGatewayEnd((gateway, how) => reject(new Error(`gateway ${gateway} ended: ${how}`)))
-    })
-    await Promise.race([checkLab(plan, world, emit), lost])
+    await orLost(checkLab(plan, world, emit), lost)
     emit({ kind: 'next', commands: world.hints() })
-    await Promise.race([watch(plan, world), lost])
+    await orLost(watch(plan, world), lost)
   } catch (error) {
     if (stopping) return
-    emit({ kind: 'failed', reason: (error as Error).message, logs: world?.logs() ?? [] })
+    emit({ kind: 'failed', reason: (error as Error).message, logs: world.logs() })
     await stop(1)
   }
+}
+
+/** A gateway that died explains every other failure, and its death may be told a little later than they. */
+async function orLost(work: Promise<unknown>, lost: Promise<Error>): Promise<void> {
+  const failure = await Promise.race([
+    work.then(
+      () => null,
+      (error: Error) => error,
+    ),
+    lost,
+  ])
+  if (failure === null) return
+  throw await Promise.race([lost, sleep(DEATH_NOTICE, failure)])
 }
 
 /** Everything below the gateways; what fails here is a machine that does not allow a lab. */
