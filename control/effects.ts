@@ -22,6 +22,8 @@ export type TunnelEvent =
   /** the card refused an SA of this tunnel */
   | { kind: 'refused'; tunnel: string; text: string }
   | { kind: 'clear'; tunnel: string }
+  /** authentic ESP of this tunnel came from a new endpoint */
+  | { kind: 'peer-address'; tunnel: string; remote: Endpoint }
   /** the ASP of this tunnel failed or works again */
   | { kind: 'asp'; tunnel: string; up: boolean }
 
@@ -41,9 +43,12 @@ export type GatewayEvent =
 export type Effect =
   | { kind: 'machine'; config: Config }
   | { kind: 'send'; datagram: IkeDatagram }
+  | { kind: 'keepalive'; local: Endpoint; remote: Endpoint }
   | { kind: 'compute'; ikeSa: IkeSaId; token: number; job: CryptoJob }
   | { kind: 'resolve'; tunnel: string; name: string }
   | { kind: 'end-points'; tunnel: string; local: Address; remote: Endpoint; encapsulation: Encapsulation }
+  /** what travels under this IKE SA, and the tunnel it is named for, goes to `remote` from now on */
+  | { kind: 'moved'; ikeSa: IkeSaId; tunnel: string; remote: Endpoint }
   | { kind: 'install'; child: ChildInstall }
   | { kind: 'activate' | 'remove'; child: ChildSaId }
   | { kind: 'inherit'; from: IkeSaId; to: IkeSaId }

@@ -25,7 +25,7 @@ export type ExecutorHooks = {
 }
 
 type Computed = Extract<Effect, { kind: 'compute' }>
-type Outside = Extract<Effect, { kind: 'send' | 'compute' | 'resolve' | 'log' | 'drop' }>
+type Outside = Extract<Effect, { kind: 'send' | 'keepalive' | 'compute' | 'resolve' | 'log' | 'drop' }>
 
 export class Executor {
   /** IKE datagrams that changed nothing, by reason */
@@ -53,6 +53,8 @@ export class Executor {
         return this.#guarded(effect.tunnel, () => this.#loadManual(effect.tunnel))
       case 'end-points':
         return this.#guarded(effect.tunnel, () => this.#dataplane.setEndPoints(effect.tunnel, effect))
+      case 'moved':
+        return this.#guarded(effect.tunnel, () => this.#dataplane.moved(effect))
       case 'activate':
         return this.#dataplane.children.activate(effect.child)
       case 'remove':
@@ -72,6 +74,8 @@ export class Executor {
     switch (effect.kind) {
       case 'send':
         return this.#ports.sockets.send(effect.datagram)
+      case 'keepalive':
+        return this.#ports.sockets.keepalive(effect.local, effect.remote)
       case 'compute':
         return this.#compute(effect)
       case 'resolve':

@@ -16,6 +16,7 @@ import type {
   CardEvent,
   Clock,
   CryptoJobs,
+  Endpoint,
   Entropy,
   Files,
   PacketTrace,
@@ -286,12 +287,17 @@ export class Gateway {
       case 'unknown-spi':
         return this.#unknownSpi(event)
       case 'peer-address':
-        return // the engine decides where a peer moved: only authentic IKE says so (action moved)
+        return this.#peerAddress(this.dataplane.nameOf(event.tunnel), event.remote)
     }
   }
 
   #acquire(tunnel: string | undefined) {
     if (tunnel !== undefined) this.#submit({ kind: 'acquire', tunnel })
+  }
+
+  /** The card says where an authentic packet came from; whether the peer is followed there is the engine's to say. */
+  #peerAddress(tunnel: string | undefined, remote: Endpoint) {
+    if (tunnel !== undefined) this.#submit({ kind: 'peer-address', tunnel, remote })
   }
 
   #saEvent(event: Extract<CardEvent, { sa: number }>) {

@@ -143,6 +143,8 @@ export type IkeDatagram = { local: Endpoint; remote: Endpoint; data: Uint8Array 
 
 export interface Sockets {
   send(datagram: IkeDatagram): void
+  /** one byte 0xff from the NAT traversal port, without marker (RFC 3948 §2.3) */
+  keepalive(local: Endpoint, remote: Endpoint): void
   onDatagram(handler: (datagram: IkeDatagram) => void): void
   /** the source address the kernel would use towards remote, or null when there is no route */
   sourceFor(remote: Address): Address | null

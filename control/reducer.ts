@@ -3,9 +3,8 @@
 
 import type { Config } from './config/model.ts'
 import type { Effect, GatewayEvent, TunnelEvent } from './effects.ts'
-import { hexSpi, REASONS } from './explain.ts'
+import { hexSpi, REASONS, renderEndpoint } from './explain.ts'
 import { gatesOf } from './manage/gates.ts'
-import type { Endpoint } from './ports.ts'
 import type { Action, ChildInstall, ChildSaId, Engine, Reason } from './sa/contract.ts'
 import { Lifecycle, type Surroundings } from './tunnel/lifecycle.ts'
 import { wipePeers } from './tunnel/peer.ts'
@@ -90,6 +89,8 @@ export class Reducer {
         return this.#life.refused(tunnel, event.text, now)
       case 'sa-expired':
         return this.#life.expired(tunnel, event.child, now)
+      case 'peer-address':
+        return this.#run(this.#engine.peerAddress?.(event.tunnel, event.remote, now) ?? [], now)
       case 'asp':
         return this.#life.asp(tunnel, event.up, now)
     }
@@ -133,6 +134,7 @@ export class Reducer {
   #action(action: Action, now: number) {
     switch (action.kind) {
       case 'send':
+      case 'keepalive':
       case 'compute':
         this.#effects.push(action)
         return
@@ -163,7 +165,8 @@ export class Reducer {
         this.#effects.push({ kind: 'inherit', from: action.from, to: action.to })
         return this.#life.log('info', 'IKE SA rekeyed', { tunnel, ikeSa: action.to })
       case 'moved':
-        return this.#moved(tunnel, action.remote)
+        this.#effects.push(action)
+        return this.#life.log('info', 'the peer moved', { tunnel, remote: renderEndpoint(action.remote) })
       case 'ike-down':
         return this.#ikeDown(tunnel, action.ikeSa, action.reason)
     }
@@ -173,14 +176,6 @@ export class Reducer {
     const tunnel = this.#tunnels.get(name)
     if (tunnel) recordDeath(tunnel, { kind: 'ike', id: ikeSa, reason, at: this.#env.wall() })
     this.#life.log('info', `IKE SA down: ${REASONS[reason].meaning}`, { tunnel: name, reason, ikeSa })
-  }
-
-  /** The peer's address behind its NAT changed (RFC 7296 §2.23). */
-  #moved(name: string, remote: Endpoint) {
-    const local = this.#tunnels.get(name)?.local
-    if (local === undefined || local === null) return
-    this.#effects.push({ kind: 'end-points', tunnel: name, local, remote, encapsulation: 'udp' })
-    this.#life.log('info', 'the peer moved', { tunnel: name, remote: `${remote.address} ${remote.port}` })
   }
 
   #install(child: ChildInstall, now: number) {

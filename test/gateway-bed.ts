@@ -269,6 +269,7 @@ export class Bed {
   readonly wire: BedWire
   readonly files: BedFiles
   readonly lines: string[] = []
+  readonly keepalives: { local: Endpoint; remote: Endpoint }[] = []
   readonly log: MemoryLog
   readonly gateway: Gateway
   readonly address: Address
@@ -306,6 +307,7 @@ export class Bed {
   #sockets(): Sockets {
     return {
       send: (datagram) => this.wire.send(datagram),
+      keepalive: (local, remote) => void this.keepalives.push({ local, remote }),
       onDatagram: (handler) => this.wire.attach(this.address, handler),
       sourceFor: () => this.source,
     }

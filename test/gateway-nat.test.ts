@@ -2,8 +2,10 @@
 
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import type { Endpoint } from '../control/ports.ts'
+import type { Action, Engine } from '../control/sa/contract.ts'
 import { Bed } from './gateway-bed.ts'
-import { pair, type Site, upPair } from './gateway-pair.ts'
+import { circuit, LEFT, pair, RIGHT, type Site, upPair } from './gateway-pair.ts'
 
 /** What the card accepts for the tunnel, whatever this end sends. */
 function accepts(bed: Bed): boolean | undefined {
@@ -46,4 +48,107 @@ tunnel ipsec m manual
     bed.gateway.start()
     assert.equal(accepts(bed), false)
   })
+})
+
+/** An engine that says what the test wants said, and remembers what it was asked. */
+function scripted(answers: Action[]) {
+  const asked: [string, Endpoint][] = []
+  const nothing = () => []
+  const engine: Engine = {
+    setPeer: () => {},
+    removePeer: nothing,
+    initiate: () => answers.splice(0),
+    receive: nothing,
+    computed: nothing,
+    tick: nothing,
+    deadline: () => Number.POSITIVE_INFINITY,
+    activity: nothing,
+    rekeyChild: nothing,
+    expireChild: nothing,
+    rekeyIke: nothing,
+    clear: nothing,
+    ikeSas: () => [],
+    shutdown: nothing,
+    peerAddress: (tunnel, remote) => {
+      asked.push([tunnel, remote])
+      return answers.splice(0)
+    },
+  }
+  return { engine, asked, answers }
+}
+
+function installed(): Extract<Action, { kind: 'install' }> {
+  const keys = () => ({ encryptionKey: new Uint8Array(16).fill(1), integrityKey: new Uint8Array(20).fill(2) })
+  return {
+    kind: 'install',
+    child: {
+      child: 7,
+      ikeSa: 1,
+      tunnel: 't',
+      spiIn: 1000,
+      spiOut: 2000,
+      protocol: 'esp',
+      cipher: 'aes-128',
+      integrity: 'sha1',
+      esn: false,
+      inbound: keys(),
+      outbound: keys(),
+      localSelectors: [],
+      remoteSelectors: [],
+      encapsulation: 'udp',
+      local: LEFT,
+      remote: { address: RIGHT, port: 4500 },
+      replayWindow: 64,
+      lifetime: { seconds: 3600, bytes: 0, packets: 0 },
+      softSeconds: 3000,
+      activateOutbound: true,
+      replaces: null,
+    },
+  }
+}
+
+describe('a peer whose NAT gives it another address', () => {
+  const elsewhere = { address: '203.0.113.99', port: 31_000 }
+
+  function up() {
+    const script = scripted([installed()])
+    const bed = new Bed(circuit(LEFT, RIGHT, '10.2.0.0/16'), { createEngine: () => script.engine })
+    bed.gateway.start()
+    return { bed, ...script }
+  }
+
+  test('what the card saw goes to the engine and changes nothing by itself', async () => {
+    const { bed, asked } = up()
+    bed.card.raise({ kind: 'peer-address', tunnel: bed.card.refOf('t'), remote: elsewhere })
+    assert.deepEqual(asked, [['t', elsewhere]])
+    assert.equal([...bed.card.tunnels.values()][0].remote.address, RIGHT)
+    assert.equal((await bed.ask('show tunnel ipsec'))[0].remote, RIGHT)
+  })
+
+  test('is followed when the engine says so: card, show and log', async () => {
+    const { bed, answers } = up()
+    answers.push({ kind: 'moved', ikeSa: 1, tunnel: 't', remote: elsewhere })
+    bed.card.raise({ kind: 'peer-address', tunnel: bed.card.refOf('t'), remote: elsewhere })
+    const [tunnel] = bed.card.tunnels.values()
+    assert.deepEqual([tunnel.remote, tunnel.encapsulation, tunnel.local], [elsewhere, 'udp', LEFT])
+    assert.equal((await bed.ask('show tunnel ipsec'))[0].remote, '203.0.113.99')
+    const [line] = bed.entries().filter(({ message }) => message === 'the peer moved')
+    assert.deepEqual([line.tunnel, line.fields.remote], ['t', '203.0.113.99:31000'])
+  })
+
+  test('an event of a tunnel that is gone asks nobody', () => {
+    const { bed, asked } = up()
+    bed.card.raise({ kind: 'peer-address', tunnel: 99, remote: elsewhere })
+    assert.deepEqual(asked, [])
+  })
+})
+
+test('a keepalive of the engine leaves as one, not as an IKE message', () => {
+  const local = { address: LEFT, port: 4500 }
+  const remote = { address: RIGHT, port: 4500 }
+  const { engine } = scripted([{ kind: 'keepalive', local, remote }])
+  const bed = new Bed(circuit(LEFT, RIGHT, '10.2.0.0/16'), { createEngine: () => engine })
+  bed.gateway.start()
+  assert.deepEqual(bed.keepalives, [{ local, remote }])
+  assert.equal(bed.wire.sent.length, 0)
 })

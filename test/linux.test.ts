@@ -257,6 +257,26 @@ function socketTests(): void {
     sender.close()
   })
 
+  test('a keepalive leaves from the NAT traversal port as one byte, in either family', async () => {
+    const unsent = sockets.counters.unsent
+    for (const [type, from, to] of [
+      ['udp4', '10.255.0.1', '10.255.0.2'],
+      ['udp6', '::1', '::1'],
+    ] as const) {
+      const peer = createSocket(type).bind(0, to)
+      await once(peer, 'listening')
+      const arrived = once(peer, 'message')
+      const { port } = peer.address()
+      sockets.keepalive({ address: from, port: 4500 }, { address: to, port })
+      const [data, source] = await arrived
+      assert.deepEqual([[...data], source.address, source.port], [[0xff], from, 4500])
+      peer.close()
+    }
+    assert.equal(sockets.counters.unsent, unsent)
+    sockets.keepalive({ address: '10.255.0.1', port: 500 }, { address: '10.255.0.2', port: 4500 })
+    assert.equal(sockets.counters.noSocket, 1)
+  })
+
   test('when an ASP has ended, the other one gets its datagrams', async () => {
     const [{ asps }] = families
     steerUdp(families, [2])

@@ -2,7 +2,7 @@
 //
 // Counters: unsent, noSocket as in linux/sockets.ts.
 
-import type { Address, IkeDatagram, Sockets } from '../../control/ports.ts'
+import type { Address, Endpoint, IkeDatagram, Sockets } from '../../control/ports.ts'
 import { familyOf } from '../address.ts'
 import { buildUdp, type IpPacket, PROTOCOL_UDP, type Udp } from './ip.ts'
 
@@ -26,14 +26,24 @@ export class FakeSockets implements Sockets {
 
   send(datagram: IkeDatagram): void {
     const { local, remote, data } = datagram
+    const marked = new Uint8Array(
+      local.port === this.#options.natTPort ? MARKER_BYTES + data.length : data.length,
+    )
+    marked.set(data, marked.length - data.length)
+    this.#transmit(local, remote, marked)
+  }
+
+  keepalive(local: Endpoint, remote: Endpoint): void {
+    this.#transmit(local, remote, Uint8Array.of(0xff))
+  }
+
+  #transmit(local: Endpoint, remote: Endpoint, data: Uint8Array): void {
     const { ikePort, natTPort } = this.#options
     const unspecified = local.address === '0.0.0.0' || local.address === '::'
     const source = unspecified ? this.sourceFor(remote.address) : local.address
     if (local.port !== ikePort && local.port !== natTPort) this.counters.noSocket++
     else if (source === null || familyOf(source) !== familyOf(remote.address)) this.counters.unsent++
     else {
-      const marked = new Uint8Array(local.port === natTPort ? MARKER_BYTES + data.length : data.length)
-      marked.set(data, marked.length - data.length)
       const header = {
         source,
         destination: remote.address,
@@ -41,7 +51,7 @@ export class FakeSockets implements Sockets {
         tos: 0,
         dontFragment: false,
       }
-      this.#options.send(buildUdp(header, [local.port, remote.port], marked))
+      this.#options.send(buildUdp(header, [local.port, remote.port], data))
     }
   }
 

@@ -8,13 +8,14 @@
 //   unsent       datagrams the kernel refused (no route, no buffer, too long)
 //   noSocket     datagrams to send with a local port or address family that we have no socket for
 
-import type { Address, IkeDatagram, Sockets } from '../../control/ports.ts'
+import type { Address, Endpoint, IkeDatagram, Sockets } from '../../control/ports.ts'
 import { familyOf } from '../address.ts'
 import { Datagrams, type Received } from './datagrams.ts'
 import { watchReadable } from './syscalls.ts'
 import type { UdpFamily } from './udp.ts'
 
 const NON_ESP_MARKER = [0, 0, 0, 0]
+const KEEPALIVE = Uint8Array.of(0xff)
 const BURSTS_PER_TURN = 4 // a flood must not starve timers and the other ports
 
 export type SourceFor = (remote: Address) => Address | null
@@ -54,6 +55,14 @@ export class LinuxSockets implements Sockets {
     const prefix = channel.encapsulated ? NON_ESP_MARKER : []
     if (source !== null && familyOf(source) !== family) this.counters.noSocket++
     else if (this.#datagrams.send(channel.fd, source, remote, prefix, data) < 0) this.counters.unsent++
+  }
+
+  keepalive(local: Endpoint, remote: Endpoint): void {
+    const family = familyOf(remote.address)
+    const channel = this.#channels.find((one) => one.family === family && one.encapsulated)
+    if (channel === undefined || channel.port !== local.port) this.counters.noSocket++
+    else if (this.#datagrams.send(channel.fd, local.address, remote, [], KEEPALIVE) < 0)
+      this.counters.unsent++
   }
 
   onDatagram(handler: (datagram: IkeDatagram) => void): void {

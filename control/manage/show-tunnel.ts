@@ -30,7 +30,7 @@ function tunnelRow(gateway: Gateway, tunnel: Tunnel) {
     state: stateOf(tunnel),
     reason: tunnel.reason,
     local: tunnel.local ?? config.local ?? null,
-    remote: tunnel.remote ?? config.remote ?? null,
+    remote: (slot?.up ? slot.ends.remote.address : tunnel.remote) ?? config.remote ?? null,
     remoteId: remoteId(gateway, config),
     interface: deviceOf(config),
     asp: slot?.asp ?? null,

@@ -140,6 +140,8 @@ export type Action =
   | { kind: 'ike-rekeyed'; from: IkeSaId; to: IkeSaId; tunnel: string }
   /** authentic IKE traffic came from a new endpoint behind a NAT (RFC 7296 §2.23): send the tunnel's packets there */
   | { kind: 'moved'; ikeSa: IkeSaId; tunnel: string; remote: Endpoint }
+  /** behind a NAT and silent for a while: one byte 0xff keeps its mapping alive (RFC 3948 §2.3, §4), no IKE message */
+  | { kind: 'keepalive'; local: Endpoint; remote: Endpoint }
   /** initiator failed before a Child SA came up: the gateway retries with backoff */
   | { kind: 'failed'; tunnel: string; reason: Reason }
   | { kind: 'report'; report: Report }
@@ -193,6 +195,12 @@ export interface Engine {
    * Child SA whose peer uses it is switched to (§2.8): execute the actions.
    */
   activity(child: ChildSaId, now: number): Action[]
+  /**
+   * The card saw an authentic ESP packet of this tunnel, past its replay window, come from a new endpoint. Only the
+   * engine knows whether the peer is behind a NAT and so may be followed (RFC 7296 §2.23): action moved, or nothing.
+   * An engine without this method follows IKE messages only.
+   */
+  peerAddress?(tunnel: string, remote: Endpoint, now: number): Action[]
   /** soft limit or operator: rekey this Child SA */
   rekeyChild(child: ChildSaId, now: number): Action[]
   /** hard limit of the card (bytes, packets, sequence numbers): Delete and remove, reason expired */

@@ -136,6 +136,12 @@ export class Children {
     return this.#byRef.get(ref)
   }
 
+  /** Tunnels with a Child SA under this IKE SA. */
+  tunnelsOn(ikeSa: IkeSaId): string[] {
+    const under = [...this.#children.values()].filter(({ inbound }) => inbound.ikeSa === ikeSa)
+    return [...new Set(under.map(({ tunnel }) => tunnel))]
+  }
+
   /** The Child SA of `ikeSa` belongs to `to` from now on (IKE SA rekey, RFC 7296 §1.3.2). */
   inherit(from: IkeSaId, to: IkeSaId) {
     for (const { inbound, outbound } of this.#children.values())

@@ -19,7 +19,7 @@ import type {
   Routes,
   TunnelRef,
 } from '../ports.ts'
-import type { ChildInstall } from '../sa/contract.ts'
+import type { ChildInstall, IkeSaId } from '../sa/contract.ts'
 import { assignAsps } from './asp.ts'
 import { Children } from './children.ts'
 import { Devices } from './devices.ts'
@@ -173,6 +173,15 @@ export class Dataplane {
     slot.ends = ends
     if (onlyPeer) this.#card.setPeer(slot.ref, ends.remote, ends.encapsulation)
     else this.#program(slot)
+  }
+
+  /** A peer behind a NAT is somewhere else now (RFC 7296 §2.23): all tunnels of its IKE SA send there, in UDP. */
+  moved({ ikeSa, tunnel, remote }: { ikeSa: IkeSaId; tunnel: string; remote: Endpoint }) {
+    for (const name of new Set([tunnel, ...this.children.tunnelsOn(ikeSa)])) {
+      const slot = this.#slots.get(name)
+      if (slot !== undefined)
+        this.setEndPoints(name, { local: slot.ends.local, remote, encapsulation: 'udp' })
+    }
   }
 
   /** Throws the card's refusal. */
