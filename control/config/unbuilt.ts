@@ -14,13 +14,15 @@ export type Unbuilt = {
   find: (config: Config) => number[]
 }
 
-const CIPHERS_NOT_BUILT: readonly EspCipher[] = [
+/** In IKE messages and in ESP packets, which are built by different rooms. */
+const IKE_CIPHERS_NOT_BUILT: readonly EspCipher[] = [
   'des',
   '3des',
   'aes-gcm-128',
   'aes-gcm-256',
   'chacha20-poly1305',
 ]
+const ESP_CIPHERS_NOT_BUILT: readonly EspCipher[] = IKE_CIPHERS_NOT_BUILT
 const IKE_HASHES_NOT_BUILT: readonly Integrity[] = ['md5']
 const ESP_HASHES_NOT_BUILT: readonly Integrity[] = ['md5', 'sha384', 'sha512', 'none']
 const GROUPS_NOT_BUILT: readonly DhGroup[] = [1, 2, 5, 17, 18, 21]
@@ -28,8 +30,15 @@ const GROUPS_NOT_BUILT: readonly DhGroup[] = [1, 2, 5, 17, 18, 21]
 const ASPS = 2
 
 export const UNSUPPORTED: readonly Unbuilt[] = [
-  ...CIPHERS_NOT_BUILT.map((cipher) =>
-    row(cipher, 'use aes-128, aes-192 or aes-256', (config) => cipherLines(config, cipher)),
+  ...IKE_CIPHERS_NOT_BUILT.map((cipher) =>
+    row(`${cipher} in ike proposals`, 'use aes-128, aes-192 or aes-256', (config) =>
+      linesOf(config.ikeProposals, 'encryption', (proposal) => proposal.encryption === cipher),
+    ),
+  ),
+  ...ESP_CIPHERS_NOT_BUILT.map((cipher) =>
+    row(`esp encryption ${cipher}`, 'use aes-128, aes-192 or aes-256', (config) =>
+      espCipherLines(config, cipher),
+    ),
   ),
   ...IKE_HASHES_NOT_BUILT.map((hash) =>
     row(`${hash} in ike proposals`, 'use sha256', (config) => ikeHashLines(config, hash)),
@@ -181,9 +190,8 @@ function manualLines(config: Config, applies: (sa: ManualSa) => boolean): number
   return all(config.ipsecSas).flatMap((each) => each.sas.filter(applies).map((sa) => sa.line))
 }
 
-function cipherLines(config: Config, cipher: EspCipher): number[] {
+function espCipherLines(config: Config, cipher: EspCipher): number[] {
   return [
-    ...linesOf(config.ikeProposals, 'encryption', (proposal) => proposal.encryption === cipher),
     ...linesOf(config.ipsecProposals, 'esp encryption', (proposal) => proposal.espEncryption === cipher),
     ...manualLines(config, (sa) => sa.encryption?.cipher === cipher),
   ]
