@@ -182,19 +182,41 @@ export function acceptedHashes(allowSha1: boolean): (SignatureHash | 'identity')
   return [...(allowSha1 ? (['sha1'] as const) : []), 'sha256', 'sha384', 'sha512', 'identity']
 }
 
+/** Hashes by preference for a key: on curves the one as strong as the curve first (RFC 7427 §5, RFC 8247 §3.2). */
+const hashOrders: Record<string, SignatureHash[]> = {
+  rsa: ['sha256', 'sha384', 'sha512'],
+  prime256v1: ['sha256', 'sha384', 'sha512'],
+  secp384r1: ['sha384', 'sha512', 'sha256'],
+  secp521r1: ['sha512', 'sha384', 'sha256'],
+}
+
+/** Hashes that a key may sign with: an RSA-PSS key may be bound to one (RFC 4055 §1.2). */
+function hashOrder(key: KeyObject, allowSha1: boolean): SignatureHash[] {
+  const { namedCurve, hashAlgorithm } = key.asymmetricKeyDetails ?? {}
+  const order = hashOrders[namedCurve ?? 'rsa'] ?? []
+  const all: SignatureHash[] = [...order, ...(allowSha1 ? (['sha1'] as const) : [])]
+  return hashAlgorithm === undefined ? all : all.filter((hash) => hash === hashAlgorithm)
+}
+
+const signingKeys: Record<string, SignatureAlgorithm['key']> = {
+  rsa: 'rsa-pkcs1',
+  'rsa-pss': 'rsa-pss',
+  ec: 'ecdsa',
+}
+
 /**
  * The algorithm to sign with under method 14: key type of our key, first hash of our order that the peer announced.
- * null: nothing in common. RSA keys sign PKCS #1 v1.5, which every peer of RFC 7427 has.
+ * null: nothing in common, or no key to sign with. RSA keys sign PKCS #1 v1.5, which every peer of RFC 7427 has;
+ * those that are certified for RSA-PSS alone sign that. Ed25519 needs the identity "hash" (RFC 8420 §2).
  */
 export function chooseSignature(
   key: KeyObject,
   peerHashes: (SignatureHash | 'identity')[],
   allowSha1: boolean,
 ): SignatureAlgorithm | null {
-  const type = key.asymmetricKeyType
+  const type = key.asymmetricKeyType ?? ''
   if (type === 'ed25519') return peerHashes.includes('identity') ? { key: 'ed25519', hash: 'identity' } : null
-  const order: SignatureHash[] = ['sha256', 'sha384', 'sha512', ...(allowSha1 ? (['sha1'] as const) : [])]
-  const hash = order.find((each) => peerHashes.includes(each))
-  if (hash === undefined || (type !== 'rsa' && type !== 'ec')) return null
-  return { key: type === 'rsa' ? 'rsa-pkcs1' : 'ecdsa', hash }
+  const hash = hashOrder(key, allowSha1).find((each) => peerHashes.includes(each))
+  const kind = signingKeys[type]
+  return hash === undefined || kind === undefined ? null : { key: kind, hash }
 }

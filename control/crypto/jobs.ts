@@ -92,8 +92,15 @@ function verifyKey(job: Job<'verify'>): KeyObject | string {
   const fault = publicKeyFault(job.spki)
   if (fault) return fault
   const key = createPublicKey({ key: Buffer.from(job.spki), format: 'der', type: 'spki' })
-  const isRight = keyTypes[job.algorithm.key].includes(key.asymmetricKeyType ?? '')
-  return isRight ? key : `${key.asymmetricKeyType} key for a ${job.algorithm.key} signature`
+  return misfit(key, job.algorithm) ?? key
+}
+
+/** Why a key cannot make or check signatures of an algorithm, or null. */
+function misfit(key: KeyObject, algorithm: SignatureAlgorithm): string | null {
+  if (!keyTypes[algorithm.key].includes(key.asymmetricKeyType ?? ''))
+    return `${key.asymmetricKeyType} key for a ${algorithm.key} signature`
+  const isIdentity = algorithm.hash === 'identity'
+  return isIdentity === (algorithm.key === 'ed25519') ? null : `${algorithm.key} with hash ${algorithm.hash}`
 }
 
 function runVerify(job: Job<'verify'>): CryptoResult {
@@ -104,6 +111,8 @@ function runVerify(job: Job<'verify'>): CryptoResult {
 }
 
 function runSign(job: Job<'sign'>): CryptoResult {
+  const fault = misfit(job.key, job.algorithm)
+  if (fault) return failed(fault)
   const signature = sign(hashOf(job.algorithm), job.data, keyOptions(job.key, job.algorithm))
   return { kind: 'sign', signature: new Uint8Array(signature) }
 }
