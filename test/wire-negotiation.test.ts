@@ -125,11 +125,23 @@ test('a refusal names per proposal what was offered and what was missing', () =>
         number: 1,
         offered: 'ike: aes-128, prf-sha1, sha1, group-14',
         mismatch: ['encryption aes-256', 'prf prf-sha256', 'authentication sha256'],
+        nearest: 'ike: aes-256, prf-sha256, sha256, group-14',
+        differs: [
+          { type: 'encryption', offered: ['aes-128'], allowed: ['aes-256'] },
+          { type: 'prf', offered: ['prf-sha1'], allowed: ['prf-sha256'] },
+          { type: 'authentication', offered: ['sha1'], allowed: ['sha256'] },
+        ],
       },
       {
         number: 2,
         offered: 'ike: aes-gcm-256, prf-sha256, group-31',
         mismatch: ['encryption aes-256', 'authentication sha256', 'dh-group group-14'],
+        nearest: 'ike: aes-256, prf-sha256, sha256, group-14',
+        differs: [
+          { type: 'encryption', offered: ['aes-gcm-256'], allowed: ['aes-256'] },
+          { type: 'authentication', offered: [], allowed: ['sha256'] },
+          { type: 'dh-group', offered: ['group-31'], allowed: ['group-14'] },
+        ],
       },
     ],
   })

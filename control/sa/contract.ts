@@ -115,6 +115,51 @@ export type Reason =
   | 'shutdown'
   | 'peer-deleted'
 
+/** One transform type in which a proposal of the peer and ours are different; `type` is the statement that decides. */
+export type TransformDifference = { type: string; offered: string[]; allowed: string[] }
+/** A proposal of the peer beside the nearest of ours; `fault`: it is no proposal for this SA at all. */
+export type ProposalDifference = {
+  number: number
+  offered: string
+  nearest: string | null
+  differs: TransformDifference[]
+  fault: string | null
+}
+/** Selectors as text, as seen from here. */
+export type SelectorSides = { local: string[]; remote: string[] }
+
+/** What exactly did not match in a failed negotiation: as data, without secrets. docs/reports.md describes the JSON. */
+export type Explanation =
+  | { kind: 'proposals'; protocol: 'ike' | 'esp'; proposals: ProposalDifference[] }
+  | {
+      kind: 'selectors'
+      offered: SelectorSides
+      allowed: (SelectorSides & { tunnel: string })[]
+      /** the intersection, of the tunnel that shares most; a side without an entry is the cause */
+      common: SelectorSides
+    }
+  /** the peer's proof was not accepted; `searched`: the identities, keys and CAs that were tried, by tunnel */
+  | {
+      kind: 'authentication'
+      identity: string | null
+      fault: AuthenticationFault
+      method: string | null
+      expected: string | null
+      searched: { tunnel: string; remoteId: string; proof: string }[]
+    }
+  /** the peer did not accept what we sent; it does not say more */
+  | { kind: 'refused-by-peer'; notify: string; sent: RefusedOffer }
+
+/** What we had sent: proposals as text, selectors, or the identity and how it was proven. */
+export type RefusedOffer =
+  | { what: 'proposals'; proposals: string[]; wantedGroup: number | null }
+  | ({ what: 'selectors' } & SelectorSides)
+  | { what: 'identity'; identity: string; method: string }
+  | { what: 'other' }
+
+/** Stable: `identity`, `method`, `pre-shared-key`, `signature`, `own-identity`, or a reason of control/pki/reasons.ts. */
+export type AuthenticationFault = string
+
 /** One refusal or end as data: rendered once by explain.ts. */
 export type Report = {
   tunnel: string | null
@@ -125,6 +170,7 @@ export type Report = {
   allowed?: string[]
   advice?: string
   peer?: Endpoint
+  explanation?: Explanation
 }
 
 export type Action =

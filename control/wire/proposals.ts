@@ -3,7 +3,7 @@
 // One suite of the configuration is one proposal on the wire. The responder chooses by its own order of
 // preference; every refusal names, for each proposal of the peer, the transforms that kept it out.
 
-import type { ChildSuite, IkeSuite } from '../sa/contract.ts'
+import type { ChildSuite, IkeSuite, TransformDifference } from '../sa/contract.ts'
 import { equalBytes } from './bytes.ts'
 import {
   cipherTransform,
@@ -20,8 +20,17 @@ import {
 import type { Proposal, Transform } from './types.ts'
 import { ProtocolId, TransformType } from './types.ts'
 
-/** Why one proposal of the peer was not chosen: its text, and the nearest suite's transforms that it lacks. */
-export type ProposalRefusal = { number: number; offered: string; mismatch: string[] }
+/**
+ * Why one proposal of the peer was not chosen: its text, the transforms of our nearest suite that it lacks as text, and
+ * the same as data. nearest: null when the proposal is none for this SA at all, or nothing is allowed.
+ */
+export type ProposalRefusal = {
+  number: number
+  offered: string
+  mismatch: string[]
+  nearest: string | null
+  differs: TransformDifference[]
+}
 export type Choice<Suite> =
   | { ok: true; suite: Suite; proposal: Proposal }
   | { ok: false; refusal: ProposalRefusal[] }
@@ -93,21 +102,33 @@ function byType(proposal: Proposal, ignored: Set<number>): Map<number, Transform
 }
 
 /** What keeps `wanted` from being chosen out of one proposal; empty when it fits (§3.3.6: one of each offered type). */
-function mismatches(offered: Map<number, Transform[]>, wanted: Wanted): string[] {
-  const faults: string[] = []
+function differences(offered: Map<number, Transform[]>, wanted: Wanted): TransformDifference[] {
+  const found: TransformDifference[] = []
+  const add = (type: number, transforms: Transform[], allowed: Transform[]) =>
+    found.push({
+      type: transformTypeName(type),
+      offered: transforms.map(describeTransform),
+      allowed: allowed.map(describeTransform),
+    })
   for (const want of wanted) {
-    const usable = (offered.get(want.type) ?? []).filter((each) => transformFault(each) === null)
-    if (!usable.some((each) => sameTransform(each, want))) {
-      faults.push(`${transformTypeName(want.type)} ${describeTransform(want)}`)
-    }
+    const transforms = offered.get(want.type) ?? []
+    const isThere = transforms.some((each) => transformFault(each) === null && sameTransform(each, want))
+    if (!isThere) add(want.type, transforms, [want])
   }
   for (const [type, transforms] of offered) {
-    if (!knownTypes.has(type)) faults.push(`${transformTypeName(type)} not understood`)
-    else if (!wanted.some((want) => want.type === type) && !transforms.some(isNone)) {
-      faults.push(`${transformTypeName(type)} offered, none allowed`)
-    }
+    const isWanted = wanted.some((want) => want.type === type)
+    if (!knownTypes.has(type) || !(isWanted || transforms.some(isNone))) add(type, transforms, [])
   }
-  return faults
+  return found
+}
+
+function differenceText({ type, allowed }: TransformDifference): string {
+  if (allowed.length > 0) return `${type} ${allowed.join(' ')}`
+  return type.startsWith('transform type') ? `${type} not understood` : `${type} offered, none allowed`
+}
+
+function mismatches(offered: Map<number, Transform[]>, wanted: Wanted): string[] {
+  return differences(offered, wanted).map(differenceText)
 }
 
 /** First line of a refusal when protocol or SPI size already rule the proposal out. */
@@ -127,16 +148,22 @@ type Rules<Suite> = {
 
 function refusalOf<Suite>(proposal: Proposal, allowed: Suite[], rules: Rules<Suite>): ProposalRefusal {
   const offered = describeProposal(proposal)
+  const { number } = proposal
   const form = formFault(proposal, rules.protocol, rules.spiLength)
-  if (form) return { number: proposal.number, offered, mismatch: [form] }
+  if (form) return { number, offered, mismatch: [form], nearest: null, differs: [] }
   const types = byType(proposal, rules.ignored)
-  const lists = allowed.map((suite) => mismatches(types, rules.wanted(suite)))
-  const mismatch = lists.reduce(
-    (best, list) => (list.length < best.length ? list : best),
-    lists[0] ?? ['nothing allowed'],
-  )
-  return { number: proposal.number, offered, mismatch }
+  const near = allowed
+    .map((suite) => ({ wanted: rules.wanted(suite), differs: differences(types, rules.wanted(suite)) }))
+    .reduce<NearSuite | null>(
+      (best, each) => (best === null || each.differs.length < best.differs.length ? each : best),
+      null,
+    )
+  if (!near) return { number, offered, mismatch: ['nothing allowed'], nearest: null, differs: [] }
+  const nearest = describeProposal({ ...proposal, transforms: near.wanted })
+  return { number, offered, mismatch: near.differs.map(differenceText), nearest, differs: near.differs }
 }
+
+type NearSuite = { wanted: Wanted; differs: TransformDifference[] }
 
 function choose<Suite>(offered: Proposal[], allowed: Suite[], rules: Rules<Suite>): Choice<Suite> {
   const fitting = offered.filter((each) => formFault(each, rules.protocol, rules.spiLength) === null)
@@ -191,12 +218,14 @@ export function chooseChildProposal(
 function accept<Suite>(answer: Proposal[], ours: Suite[], rules: Rules<Suite>): Choice<Suite> {
   const [proposal] = answer
   const suite = proposal && ours[proposal.number - 1]
-  const refuse = (mismatch: string[]): Choice<Suite> => ({
+  const refuse = (mismatch: string[], differs: TransformDifference[] = []): Choice<Suite> => ({
     ok: false,
     refusal: answer.slice(0, 16).map((each) => ({
       number: each.number,
       offered: describeProposal(each),
       mismatch,
+      nearest: suite ? describeProposal({ ...each, transforms: rules.wanted(suite) }) : null,
+      differs,
     })),
   })
   if (answer.length !== 1) return refuse([`${answer.length} proposals in an answer`])
@@ -205,8 +234,9 @@ function accept<Suite>(answer: Proposal[], ours: Suite[], rules: Rules<Suite>): 
   if (form) return refuse([form])
   const types = byType(proposal, noTypes)
   const double = [...types.values()].some((list) => list.length !== 1)
-  const faults = double ? ['several transforms of one type'] : mismatches(types, rules.wanted(suite))
-  return faults.length > 0 ? refuse(faults) : { ok: true, suite, proposal }
+  if (double) return refuse(['several transforms of one type'])
+  const differs = differences(types, rules.wanted(suite))
+  return differs.length > 0 ? refuse(differs.map(differenceText), differs) : { ok: true, suite, proposal }
 }
 
 /** Checks the responder's IKE answer against the suites that encodeIkeProposals was given, in the same order. */
