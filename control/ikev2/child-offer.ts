@@ -32,6 +32,8 @@ export function makeOffer(
     remoteSelectors: peer.remoteSelectors,
     replaces,
     keRounds: 0,
+    rival: null,
+    deletedByPeer: [],
   }
 }
 

@@ -4,7 +4,8 @@
 import { type ChildKeys, childKeymat } from '../crypto/keys.ts'
 import type { TrafficSelector } from '../ports.ts'
 import type { ChildInstall, ChildSaId, ChildSuite, PeerConfig, Reason } from '../sa/contract.ts'
-import { deadlines } from '../sa/lifetimes.ts'
+import { deadlines, nextRenewal } from '../sa/lifetimes.ts'
+import { collidingOffer } from './collision.ts'
 import { act, randomByte } from './context.ts'
 import { encapsulationOf, espRemote } from './nat.ts'
 import type { ChildSa, Context, IkeSa } from './state.ts'
@@ -69,6 +70,8 @@ function recordOf(context: Context, sa: IkeSa, agreed: AgreedChild): ChildSa {
     removeAt: Number.POSITIVE_INFINITY,
     rekeying: false,
     deleting: false,
+    replaces: agreed.replaces,
+    endReason: 'expired',
   }
 }
 
@@ -132,7 +135,8 @@ function successorOf(context: Context, leaving: ChildSa): ChildSa | null {
 /** Lets another SA of the tunnel send before this one stops; false when there is none. */
 function handOver(context: Context, leaving: ChildSa): boolean {
   const successor = successorOf(context, leaving)
-  if (context.state.sending.get(leaving.tunnel) !== leaving.id) return successor !== null
+  const isSender = context.state.sending.get(leaving.tunnel) === leaving.id
+  if (!isSender) return successor !== null || leaving.state === 'draining'
   context.state.sending.delete(leaving.tunnel)
   if (!successor) return false
   act(context, { kind: 'activate', child: successor.id })
@@ -142,9 +146,10 @@ function handOver(context: Context, leaving: ChildSa): boolean {
 
 /** -- any -> gone, now. Where another SA of the tunnel takes over, that is the reason the gateway hears. */
 export function dropChild(context: Context, child: ChildSa, reason: Reason): void {
-  const isCovered = handOver(context, child) || child.state === 'draining'
+  const isCovered = handOver(context, child)
   context.state.children.delete(child.id)
   context.state.sas.get(child.ikeSa)?.children.delete(child.id)
+  reopen(context, child)
   act(context, { kind: 'remove', child: child.id, reason: isCovered ? 'replaced' : reason })
 }
 
@@ -154,9 +159,43 @@ export function dropChild(context: Context, child: ChildSa, reason: Reason): voi
  */
 export function drainChild(context: Context, child: ChildSa, reason: Reason) {
   if (!handOver(context, child)) return dropChild(context, child, reason)
+  beginDraining(context, child, reason)
+  reopen(context, child)
+}
+
+function beginDraining(context: Context, child: ChildSa, reason: Reason): void {
   child.state = 'draining'
+  child.endReason = reason
   child.softAt = child.hardAt = Number.POSITIVE_INFINITY
   child.removeAt = context.now + context.options.overlapMs
+}
+
+/**
+ * -- active -> draining, still sending: the peer has deleted the SA that our request in flight renews. If its answer
+ * brings the new one there is no gap; if not, or not in time, the SA goes.
+ */
+export function awaitSuccessor(context: Context, child: ChildSa): void {
+  beginDraining(context, child, 'peer-deleted')
+}
+
+/**
+ * -- active -> replaced: a successor stands; the end that made it deletes this one, and if it does not, we do after
+ * a while. It goes on receiving.
+ */
+export function leaveToPeer(context: Context, child: ChildSa): void {
+  child.state = 'replaced'
+  child.softAt = Number.POSITIVE_INFINITY
+  child.hardAt = Math.min(child.hardAt, context.now + context.options.replacedMs)
+}
+
+/** A successor has gone before the SA that it was to replace: that one may be renewed again. */
+function reopen(context: Context, gone: ChildSa): void {
+  const old = gone.replaces === null ? undefined : context.state.children.get(gone.replaces)
+  const sa = old && context.state.sas.get(old.ikeSa)
+  if (!old || !sa || old.deleting || old.state === 'draining' || old.state === 'replaced') return
+  if (collidingOffer(sa, old.tunnel, old)) return // our own renewal of it is still open
+  old.rekeying = false
+  old.softAt = nextRenewal(context.now, old.hardAt)
 }
 
 /** Child SA of this IKE SA that the peer names by its own inbound SPI (our outbound one), §1.4.1, §2.8. */

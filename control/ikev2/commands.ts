@@ -85,7 +85,7 @@ function clearSa(context: Context, sa: IkeSa, tunnel: string, reason: Reason) {
 /** Last words: one Delete per IKE SA, not repeated; every key is wiped. */
 export function shutDown(context: Context): void {
   for (const sa of [...context.state.sas.values()]) {
-    if (sa.state === 'established') {
+    if (sa.state === 'established' || sa.state === 'fresh') {
       leave(context, sa, 'shutdown')
       abandonExchange(context, sa)
       sendDelete(context, sa)

@@ -1,7 +1,7 @@
 // CREATE_CHILD_SA for Child SAs, as the end that is asked (RFC 7296 §1.3.1, §1.3.3, §2.8, §2.25).
 //
-// A collision, both ends renewing the same SA at once, is answered with TEMPORARY_FAILURE, which both retry later;
-// busyWith() is the place where the rules of §2.8.1 will decide by nonces.
+// A collision, both ends renewing the same SA at once, is answered as usual; what came of it is noted in our own
+// request in flight, whose answer decides (§2.8.1, collision.ts).
 
 import { checkPublicValue } from '../crypto/dh.ts'
 import { wipe } from '../crypto/suite.ts'
@@ -12,6 +12,7 @@ import { NotifyError, NotifyStatus } from '../wire/notify.ts'
 import { type Header, type Message, type Payload, ProtocolId } from '../wire/types.ts'
 import { answerPayloads, type ChosenChild, chooseChild } from './child-answer.ts'
 import { childByPeerSpi, installChild, livingChildren } from './children.ts'
+import { collidingOffer, lowestNonce } from './collision.ts'
 import { sendResponse } from './exchange.ts'
 import { compute } from './jobs.ts'
 import { NONCE_LENGTH } from './options.ts'
@@ -28,7 +29,7 @@ export function receiveChildRequest(context: Context, sa: IkeSa, message: Messag
   const old = rekeyedChild(context, sa, request)
   if (old === 'answered') return
   const busy = busyWith(context, sa, old)
-  if (busy) return refuse(context, sa, request, notify(busy))
+  if (busy !== null) return refuse(context, sa, request, notify(busy))
   const tunnels = old
     ? tunnelsOn(context, sa).filter((peer) => peer.tunnel === old.tunnel)
     : tunnelsOn(context, sa)
@@ -55,12 +56,15 @@ function rekeyedChild(context: Context, sa: IkeSa, request: Request): ChildSa | 
 
 /** Why not now (§2.25): error type, or null. */
 function busyWith(context: Context, sa: IkeSa, old: ChildSa | null): number | null {
-  const purpose = sa.exchange?.purpose
-  if (purpose?.kind === 'rekey-ike') return NotifyError.TEMPORARY_FAILURE
+  if (sa.exchange?.purpose.kind === 'rekey-ike') return NotifyError.TEMPORARY_FAILURE
   if (old && (old.deleting || old.state === 'replaced')) return NotifyError.TEMPORARY_FAILURE
-  const isColliding = old && purpose?.kind === 'child' && purpose.offer.replaces === old.id
-  if (isColliding) return NotifyError.TEMPORARY_FAILURE
+  if (old && hasSuccessor(sa, old)) return NotifyError.TEMPORARY_FAILURE
   return sa.children.size >= context.options.maxChildren ? NotifyError.NO_ADDITIONAL_SAS : null
+}
+
+/** The peer has renewed it already and has yet to delete it: a second successor would be left over. */
+function hasSuccessor(sa: IkeSa, old: ChildSa): boolean {
+  return livingChildren(sa, old.tunnel).some((each) => each.replaces === old.id)
 }
 
 /** With PFS: the peer's value is judged, then both public-key steps are jobs (§1.3.1). */
@@ -118,10 +122,11 @@ function accept(
   const nonce = context.environment.random(NONCE_LENGTH)
   const isStillThere = old !== null && context.state.children.has(old.id)
   const earlier = old ? [] : livingChildren(sa, chosen.peer.tunnel)
-  installChild(context, sa, {
+  const peerNonce = find(request.payloads, 'NONCE')!.data
+  const child = installChild(context, sa, {
     ...chosen,
     spiIn,
-    nonceInitiator: find(request.payloads, 'NONCE')!.data,
+    nonceInitiator: peerNonce,
     nonceResponder: nonce,
     sharedSecret,
     initiated: false,
@@ -130,6 +135,8 @@ function accept(
   })
   wipe(sharedSecret)
   if (isStillThere) old.rekeying = true
+  const offer = collidingOffer(sa, chosen.peer.tunnel, old)
+  if (offer) offer.rival = { child: child.id, lowest: lowestNonce(peerNonce, nonce) }
   const ke = dh ? { group: dh.group, data: dh.publicValue } : null
   sendResponse(context, sa, request.header, answerPayloads(chosen, spiIn, true, nonce, ke), request.datagram)
   for (const each of earlier) deleteForgotten(context, sa, each)

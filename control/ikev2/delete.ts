@@ -6,8 +6,10 @@ import type { ChildSaId, Reason } from '../sa/contract.ts'
 import { u32 } from '../wire/bytes.ts'
 import { spiBytes } from '../wire/proposals.ts'
 import { Exchange, type Message, type Payload, ProtocolId } from '../wire/types.ts'
-import { childByPeerSpi, drainChild } from './children.ts'
+import { awaitSuccessor, childByPeerSpi, drainChild } from './children.ts'
+import { collidingOffer, livingIkeRival, livingRival } from './collision.ts'
 import { sendRequest, sendResponse } from './exchange.ts'
+import { inherit } from './inherit.ts'
 import { cancelJobs } from './jobs.ts'
 import { findAll } from './payloads.ts'
 import { leave, linger } from './sas.ts'
@@ -16,6 +18,8 @@ import { addTask } from './tasks.ts'
 
 /** More SPIs in one message than any gateway has on one IKE SA are not looked at (security D8). */
 const MAX_SPIS = 1_024
+/** Nor does a peer delete more than this while its answer is on the way. */
+const MAX_NOTED = 16
 
 /** -- replaced, expired -> (deleting): Delete for our inbound SPIs; `spis` are those of SAs that never came up here. */
 export function beginDeleteChildren(
@@ -40,15 +44,25 @@ function espDelete(spis: number[]): Payload {
 export function receiveDeleteResponse(context: Context, sa: IkeSa, children: ChildSaId[]): void {
   for (const id of children) {
     const child = sa.children.get(id)
-    if (child) drainChild(context, child, 'expired')
+    if (child) drainChild(context, child, child.endReason)
   }
 }
 
-/** -- any -> deleting: children and ike-down at once; the Delete goes out when the exchange in flight has ended. */
+/**
+ * -- any -> deleting: children and ike-down at once; the Delete goes out when the exchange in flight has ended. What
+ * the peer made of a renewal meanwhile ends too.
+ */
 export function beginDelete(context: Context, sa: IkeSa, reason: Reason): void {
+  const rival = livingIkeRival(context, sa)
   leave(context, sa, reason)
-  sa.state = 'deleting'
   cancelJobs(context, sa)
+  discard(context, sa)
+  if (rival) discard(context, rival)
+}
+
+/** -- any -> deleting, for an SA without Child SAs that the gateway does not know or has been told about. */
+export function discard(context: Context, sa: IkeSa): void {
+  sa.state = 'deleting'
   sa.tasks = []
   sa.held = []
   sa.softAt = sa.hardAt = sa.duplicateAt = Number.POSITIVE_INFINITY
@@ -88,17 +102,33 @@ export function receiveDeletes(
  */
 function deletePair(context: Context, sa: IkeSa, spi: number): number | null {
   const child: ChildSa | undefined = childByPeerSpi(sa, spi)
-  if (!child) return null
+  if (!child) return noteUnknown(sa, spi)
   const { spiIn } = child
   const isCrossing =
     sa.exchange?.purpose.kind === 'delete-child' && sa.exchange.purpose.children.includes(child.id)
-  drainChild(context, child, 'peer-deleted')
+  const offer = collidingOffer(sa, child.tunnel, child)
+  if (offer && !livingRival(context, offer)) awaitSuccessor(context, child)
+  else drainChild(context, child, 'peer-deleted')
   return isCrossing ? null : spiIn
 }
 
-/** -- any -> lingering: an empty answer, then nothing is left but that answer (§1.4.1). */
+/** The peer may have made and deleted an SA whose answer has not reached us: the answer must not bring it up. */
+function noteUnknown(sa: IkeSa, spi: number): null {
+  const purpose = sa.exchange?.purpose
+  if (purpose?.kind !== 'child') return null
+  const { deletedByPeer } = purpose.offer
+  if (deletedByPeer.length < MAX_NOTED) deletedByPeer.push(spi)
+  return null
+}
+
+/**
+ * -- any -> lingering: an empty answer, then nothing is left but that answer (§1.4.1). If the peer has renewed the SA
+ * and we were about to, it did not notice: our own renewal is forgotten, its SA inherits (§2.8.2).
+ */
 function endByPeer(context: Context, sa: IkeSa, message: Message, datagram: IkeDatagram): void {
+  const rival = livingIkeRival(context, sa)
   sendResponse(context, sa, message.header, [], datagram)
+  if (rival) inherit(context, sa, rival)
   leave(context, sa, 'peer-deleted')
   linger(context, sa)
 }

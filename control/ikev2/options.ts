@@ -31,9 +31,13 @@ export type EngineOptions = {
   replacedMs: number
   /** next try after TEMPORARY_FAILURE (RFC 7296 §2.25): base plus up to as much again */
   temporaryFailureMs: number
+  /** TEMPORARY_FAILURE for so long: both ends are out of step, the IKE SA ends (RFC 7296 §2.25) */
+  outOfStepMs: number
   /** which of two equal IKE SAs goes: its initiator deletes it, later the other end does */
   duplicateMs: number
   maxChildren: number
+  /** message id from which on an IKE SA is renewed: ids never wrap (RFC 7296 §2.2) */
+  messageIdLimit: number
   /** authentic or not yet checkable datagrams kept per SA while a job runs */
   maxHeld: number
   /** per address: answers in clear to nonsense, and reports about refusals in clear */
@@ -53,8 +57,10 @@ export const DEFAULT_OPTIONS: EngineOptions = {
   lingerMs: 30_000,
   replacedMs: 60_000,
   temporaryFailureMs: 2_000,
+  outOfStepMs: 180_000,
   duplicateMs: 10_000,
   maxChildren: 64,
+  messageIdLimit: 0xffff_fe00,
   maxHeld: 4,
   clearAnswerMs: 1_000,
   answerUnknownSpi: false,
@@ -64,8 +70,8 @@ export const DEFAULT_OPTIONS: EngineOptions = {
 export const MAX_KE_ROUNDS = 2
 export const MAX_COOKIE_ROUNDS = 2
 
-/** The last ids are kept for the exchanges that end the IKE SA (RFC 7296 §2.2: ids never wrap). */
-export const MESSAGE_ID_LIMIT = 0xffff_ff00
+/** Exchanges left, once the limit of message ids is reached, for the renewal and at last for the Delete. */
+export const SPARE_IDS = 128
 
 /** Bytes of our own nonces: at least half the PRF key, SHA-512 at most 64 (RFC 7296 §2.10). */
 export const NONCE_LENGTH = 32

@@ -9,8 +9,8 @@ import { act, drop, report, sameEndpoint } from './context.ts'
 import { receiveChildRequest } from './create-child-responder.ts'
 import { sendResponse } from './exchange.ts'
 import { receiveInformational } from './informational.ts'
-import { find, notify } from './payloads.ts'
-import { receiveRekeyRequest } from './rekey-ike.ts'
+import { find, findAll, notify } from './payloads.ts'
+import { receiveRekeyRequest } from './rekey-ike-responder.ts'
 import { leave, linger, tunnelOf } from './sas.ts'
 import type { Context, IkeSa } from './state.ts'
 
@@ -20,10 +20,16 @@ function isAllowed(sa: IkeSa, exchange: number): boolean {
   return sa.state !== 'init' && exchange !== Exchange.IKE_AUTH
 }
 
+/** Child SAs are deleted on the SA that has inherited them: until we know which one that is, the peer has to repeat (§2.8.2). */
+function comesTooSoon(sa: IkeSa, { payloads }: Message): boolean {
+  return sa.state === 'fresh' && findAll(payloads, 'DELETE').some((each) => each.protocol !== ProtocolId.IKE)
+}
+
 /** Dispatch by exchange. The message is authentic, legal and new. */
 export function receiveRequest(context: Context, sa: IkeSa, message: Message, datagram: IkeDatagram) {
   const { exchange, messageId } = message.header
-  if (!isAllowed(sa, exchange)) return drop(context, 'ike-state', datagram.remote)
+  const mayPass = isAllowed(sa, exchange) && !comesTooSoon(sa, message)
+  if (!mayPass) return drop(context, 'ike-state', datagram.remote)
   sa.workingOn = messageId
   noteLife(context, sa, datagram)
   if (exchange === Exchange.IKE_AUTH) return receiveAuthRequest(context, sa, message, datagram)

@@ -13,7 +13,7 @@ import { hasNotify } from './payloads.ts'
 import { receiveRekeyResponse } from './rekey-ike.ts'
 import { noteLife } from './requests.ts'
 import { abandonExchange, endIkeSa, forget, tunnelOf } from './sas.ts'
-import type { Context, IkeSa } from './state.ts'
+import type { Context, IkeSa, Purpose } from './state.ts'
 
 /** Dispatch by what the request was for. The message is authentic, legal and awaited. */
 export function receiveResponse(context: Context, sa: IkeSa, message: Message, datagram: IkeDatagram) {
@@ -21,9 +21,7 @@ export function receiveResponse(context: Context, sa: IkeSa, message: Message, d
   const { payloads } = message
   noteLife(context, sa, datagram)
   if (isFatal(sa, message)) return endByError(context, sa, datagram)
-  if (sa.state === 'deleting' && purpose.kind !== 'delete-ike' && purpose.kind !== 'auth-failed') {
-    return abandonExchange(context, sa) // what it was for is not wanted any more; the Delete follows
-  }
+  if (sa.state === 'deleting' && !isWantedStill(purpose)) return abandonExchange(context, sa)
   sa.exchange = null
   switch (purpose.kind) {
     case 'init':
@@ -42,6 +40,11 @@ export function receiveResponse(context: Context, sa: IkeSa, message: Message, d
     case 'probe':
       return
   }
+}
+
+/** On an SA that is being deleted: its end, and a renewal whose new SA has to be deleted too. */
+function isWantedStill({ kind }: Purpose): boolean {
+  return kind === 'delete-ike' || kind === 'auth-failed' || kind === 'rekey-ike'
 }
 
 /** INVALID_SYNTAX to an authenticated request: both ends are out of step, the SA ends (§2.21.3). */

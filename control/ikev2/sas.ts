@@ -57,6 +57,7 @@ export function createIkeSa(context: Context, fields: NewIkeSa): IkeSa {
     softAt: never,
     hardAt: never,
     endAt: never,
+    refusedSince: never,
     replacedBy: null,
     confirmed: false,
     duplicateAt: never,

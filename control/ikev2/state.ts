@@ -23,6 +23,7 @@ import type {
   IkeSaId,
   IkeSuite,
   PeerConfig,
+  Reason,
 } from '../sa/contract.ts'
 import type { EngineOptions } from './options.ts'
 
@@ -31,9 +32,10 @@ export type HashAlgorithm = SignatureHash | 'identity'
 
 /**
  * init, auth: not yet authenticated. established. replaced: rekeyed, only its Delete is expected.
+ * fresh: made by the peer's renewal while ours of the same SA is open: which one inherits is not decided (§2.8.2).
  * deleting: our Delete is under way. lingering: nothing but the last answer is left; keys are wiped.
  */
-export type IkeState = 'init' | 'auth' | 'established' | 'replaced' | 'deleting' | 'lingering'
+export type IkeState = 'init' | 'auth' | 'fresh' | 'established' | 'replaced' | 'deleting' | 'lingering'
 
 /** Our half of a Diffie-Hellman exchange; privateValue is wiped with wipeDh. */
 export type DhPair = { group: DhGroup; publicValue: Uint8Array; privateValue: Uint8Array }
@@ -86,6 +88,10 @@ export type ChildOffer = {
   /** Child SA that this one replaces (REKEY_SA, §1.3.3) */
   replaces: ChildSaId | null
   keRounds: number
+  /** what the peer's exchange for the same SA made meanwhile, and its lower nonce (§2.8.1) */
+  rival: { child: ChildSaId; lowest: Uint8Array } | null
+  /** SPIs that the peer deleted while its answer is on the way: one of them may be the one it names */
+  deletedByPeer: number[]
 }
 
 /** An IKE SA rekey that we began (§1.3.2). */
@@ -96,6 +102,8 @@ export type IkeOffer = {
   dh: DhPair | null
   nonce: Uint8Array
   keRounds: number
+  /** what the peer's renewal of the same SA made meanwhile, and its lower nonce (§2.8.2) */
+  rival: { sa: IkeSaId; lowest: Uint8Array } | null
 }
 
 /** What a request of ours was for; the response is handled by the file of that exchange. */
@@ -158,6 +166,10 @@ export type ChildSa = {
   rekeying: boolean
   /** Delete queued or in flight */
   deleting: boolean
+  /** the older SA that it was made to replace */
+  replaces: ChildSaId | null
+  /** what the gateway hears when it goes and no other SA takes over */
+  endReason: Reason
 }
 
 export type IkeSa = {
@@ -196,6 +208,8 @@ export type IkeSa = {
   hardAt: number
   /** half-open, lingering, replaced and childless SAs go at this time */
   endAt: number
+  /** since when every CREATE_CHILD_SA is answered with TEMPORARY_FAILURE (§2.25) */
+  refusedSince: number
   /** SA of the rekey that replaced this one */
   replacedBy: IkeSaId | null
   /** the peer has shown that it is up there too: its IKE_AUTH answer, or any message after it */

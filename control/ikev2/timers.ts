@@ -9,7 +9,7 @@ import { endDuplicate } from './duplicates.ts'
 import { transmit } from './exchange.ts'
 import { failHandshake } from './handshake.ts'
 import { beginProbe } from './informational.ts'
-import { MESSAGE_ID_LIMIT } from './options.ts'
+import { SPARE_IDS } from './options.ts'
 import { beginRekeyIke } from './rekey-ike.ts'
 import { reasonOfNotify } from './reports.ts'
 import { endIkeSa, forget, tunnelOf } from './sas.ts'
@@ -41,16 +41,18 @@ export function tickSa(context: Context, sa: IkeSa) {
   if (!context.state.sas.has(sa.id)) return
   if (now >= sa.endAt) return endHalfDone(context, sa)
   for (const child of [...sa.children.values()]) tickChild(context, sa, child)
-  if (now >= sa.hardAt) return expireIke(context, sa)
-  if (now >= sa.softAt || isNearIdLimit(sa)) renewIke(sa)
+  const idsLeft = messageIdsLeft(context, sa)
+  if (now >= sa.hardAt || idsLeft < -SPARE_IDS) return expireIke(context, sa)
+  if (now >= sa.softAt || idsLeft < 0) renewIke(sa)
   if (now >= sa.duplicateAt) endDuplicate(context, sa)
   if (now >= probeAt(sa)) addTask(sa, { kind: 'probe' })
   runTasks(context, sa)
 }
 
-/** Ids never wrap (§2.2): an SA that has nearly used them up is renewed. */
-function isNearIdLimit(sa: IkeSa): boolean {
-  return sa.state === 'established' && Math.max(sa.nextRequestId, sa.expectedRequestId) >= MESSAGE_ID_LIMIT
+/** Ids never wrap (§2.2): below zero the SA is renewed, and if that fails, it ends. */
+function messageIdsLeft(context: Context, sa: IkeSa): number {
+  if (sa.state !== 'established') return Number.POSITIVE_INFINITY
+  return context.options.messageIdLimit - Math.max(sa.nextRequestId, sa.expectedRequestId)
 }
 
 function renewIke(sa: IkeSa): void {
@@ -118,7 +120,7 @@ function expireIke(context: Context, sa: IkeSa): void {
 
 function tickChild(context: Context, sa: IkeSa, child: ChildSa) {
   const { now } = context
-  if (now >= child.removeAt) return dropChild(context, child, 'expired')
+  if (now >= child.removeAt) return dropChild(context, child, child.endReason)
   if (now >= child.hardAt) return expireChild(context, sa, child)
   if (now < child.softAt) return
   child.softAt = never

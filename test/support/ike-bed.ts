@@ -42,6 +42,8 @@ export class Side {
   readonly spis = new Set<number>()
   readonly jobs: PendingJob[] = []
   readonly jobKinds: string[] = []
+  /** random values of 32 bytes (nonces) that a test prescribes; then the bed's own again */
+  readonly nonces: Uint8Array[] = []
   installs = 0
   activations = 0
   sent = 0
@@ -63,7 +65,8 @@ export class Side {
       return nextSpi
     }
     const releaseSpi = (spi: number) => assert.ok(this.spis.delete(spi), `${name}: SPI ${spi} released twice`)
-    this.engine = createIkev2Engine({ random: bed.random, allocateSpi, releaseSpi, wall }, options)
+    const random = (length: number) => (length === 32 ? this.nonces.shift() : undefined) ?? bed.random(length)
+    this.engine = createIkev2Engine({ random, allocateSpi, releaseSpi, wall }, options)
   }
 
   /** Starts a tunnel and runs what the engine wants. */
@@ -126,6 +129,7 @@ export class Side {
     }
     assert.ok(this.spis.has(child.spiIn), 'the SPI was allocated')
     this.installed.set(child.child, copy)
+    if (!this.bed.answeredBy.has(pairOf(child))) this.bed.answeredBy.set(pairOf(child), this)
     this.installs++
     if (child.activateOutbound) this.sending.set(child.tunnel, child.child)
   }
@@ -163,6 +167,11 @@ export class Side {
   }
 }
 
+/** One name for a Child SA at both ends. */
+export function pairOf(child: { spiIn: number; spiOut: number }): string {
+  return [child.spiIn, child.spiOut].sort((x, y) => x - y).join(' ')
+}
+
 function mapKeys(keys: { encryptionKey: Uint8Array; integrityKey: Uint8Array }) {
   const copy = { encryptionKey: keys.encryptionKey.slice(), integrityKey: keys.integrityKey.slice() }
   keys.encryptionKey.fill(0)
@@ -193,6 +202,8 @@ export class IkeBed {
   readonly a: Side
   readonly b: Side
   readonly log: IkeDatagram[] = []
+  /** by pairOf: who had it first, the end that was asked for it */
+  readonly answeredBy = new Map<string, Side>()
   flights: Flight[] = []
   impairment: Impairment = () => [0]
   nat: Nat | null
@@ -235,7 +246,19 @@ export class IkeBed {
   /** Delivers the first datagram on the wire, if any, and returns it as it arrived. */
   deliver(): IkeDatagram | null {
     const flight = this.#next()
-    if (!flight) return null
+    return flight && this.arrive(flight)
+  }
+
+  /** Takes the oldest datagram of one side off the wire: to be lost, or to arrive later. */
+  take(from: Side): Flight {
+    const flight = this.flights.find((each) => each.from === from)
+    assert.ok(flight, `nothing from ${from.name} is on the wire`)
+    this.flights = this.flights.filter((each) => each !== flight)
+    return flight
+  }
+
+  /** Lets a datagram arrive now, whether it is still on the wire or was taken off it. */
+  arrive(flight: Flight): IkeDatagram | null {
     this.flights = this.flights.filter((each) => each !== flight)
     this.now = Math.max(this.now, flight.at)
     const datagram = this.arriving(flight)
