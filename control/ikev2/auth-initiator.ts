@@ -3,25 +3,31 @@
 //   HDR, SK {IDi, [CERT,] [CERTREQ,] [IDr,] AUTH, SAi2, TSi, TSr, [N(INITIAL_CONTACT)]}  -->
 //                                            <--  HDR, SK {IDr, [CERT,] AUTH, SAr2, TSi, TSr}
 
+import type { Identity } from '../config/model.ts'
 import type { Reason } from '../sa/contract.ts'
 import { decodeIdentity, describeIdentity, idBody, matchesIdentity } from '../wire/identity.ts'
 import { NotifyError, NotifyStatus } from '../wire/notify.ts'
+import { describeChildSuite } from '../wire/proposals.ts'
 import { Exchange, type Payload } from '../wire/types.ts'
 import { checkAuth, makeAuth } from './authenticate.ts'
 import { certificatePayloads, certificateRequests, ownIdentity, wantedIdentity } from './certificates.ts'
 import { errorIn, judgeAnswer, makeOffer, offerPayloads } from './child-offer.ts'
 import { installChild } from './children.ts'
 import { act } from './context.ts'
+import { ownProof } from './differences.ts'
 import { sendRequest } from './exchange.ts'
 import { establish, failHandshake, finishHandshake, isInitialContact, waitingTunnels } from './handshake.ts'
 import { releaseOffer } from './offers.ts'
 import { find, notify } from './payloads.ts'
 import {
+  type AuthFault,
+  MALFORMED_IDENTITY,
   reasonOfNotify,
   reportAuthFailed,
   reportIdentity,
   reportOwnAuth,
   reportPeerError,
+  sentFor,
 } from './reports.ts'
 import { forget } from './sas.ts'
 import type { ChildOffer, Context, IkeSa } from './state.ts'
@@ -74,14 +80,14 @@ export function receiveAuthResponse(context: Context, sa: IkeSa, payloads: Paylo
   if (!auth || !idr)
     return refusedByPeer(context, sa, error?.type ?? NotifyError.AUTHENTICATION_FAILED, child)
   const identity = decodeIdentity(idr.idType, idr.data)
-  if (!identity.ok) return refusePeer(context, sa, 'its identity is malformed', child)
+  if (!identity.ok) return refusePeer(context, sa, MALFORMED_IDENTITY, null, child)
   const peer = sa.peer!
   if (!matchesIdentity(peer.remoteId, identity.value)) {
-    reportIdentity(context, { tunnel: peer.tunnel, peer: sa.remote }, identity.value, [peer.remoteId])
-    return refusePeer(context, sa, null, child)
+    reportIdentity(context, { tunnel: peer.tunnel, peer: sa.remote }, identity.value, [peer])
+    return refusePeer(context, sa, null, null, child)
   }
-  checkAuth(context, sa, peer, payloads, identity.value, idr.raw.slice(), (later, why) => {
-    if (why !== null) return refusePeer(later, sa, why, child)
+  checkAuth(context, sa, peer, payloads, identity.value, idr.raw.slice(), (later, fault) => {
+    if (fault !== null) return refusePeer(later, sa, fault, identity.value, child)
     sa.remoteId = describeIdentity(identity.value)
     establish(later, sa)
     finishChild(later, sa, payloads, child)
@@ -92,16 +98,33 @@ export function receiveAuthResponse(context: Context, sa: IkeSa, payloads: Paylo
 /** -- auth -> gone: the responder did not accept us, or says why nothing can come of it. */
 function refusedByPeer(context: Context, sa: IkeSa, type: number, child: ChildOffer): void {
   releaseOffer(context, child)
-  reportPeerError(context, { tunnel: sa.peer!.tunnel, peer: sa.remote }, 'IKE_AUTH', type, {
-    authentic: true,
-  })
+  reportRefusal(context, sa, type, child)
   failHandshake(context, sa, reasonOfNotify(type))
 }
 
+/** What the peer's error is about: our identity and its proof, or the Child SA that we asked for. */
+function reportRefusal(context: Context, sa: IkeSa, type: number, child: ChildOffer): void {
+  const peer = sa.peer!
+  const proposals = child.suites.map(describeChildSuite)
+  const sides = { local: child.localSelectors, remote: child.remoteSelectors }
+  const sent = sentFor(type, proposals, sides, ownProof(peer))
+  const where = { tunnel: peer.tunnel, peer: sa.remote }
+  const offered = sent.what === 'proposals' ? { offered: proposals } : {}
+  reportPeerError(context, where, 'IKE_AUTH', type, { ...offered, authentic: true, sent })
+}
+
 /** -- auth -> deleting: the responder thinks that the SA is up, so it is told in an exchange of its own (§2.21.2). */
-function refusePeer(context: Context, sa: IkeSa, why: string | null, child: ChildOffer): void {
+function refusePeer(
+  context: Context,
+  sa: IkeSa,
+  fault: AuthFault | null,
+  identity: Identity | null,
+  child: ChildOffer,
+): void {
   releaseOffer(context, child)
-  if (why !== null) reportAuthFailed(context, { tunnel: sa.peer!.tunnel, peer: sa.remote }, why)
+  const peer = sa.peer!
+  if (fault !== null)
+    reportAuthFailed(context, { tunnel: peer.tunnel, peer: sa.remote }, fault, identity, [peer])
   for (const tunnel of waitingTunnels(sa)) act(context, { kind: 'failed', tunnel, reason: 'auth-failed' })
   sa.wanted = []
   sa.state = 'deleting'
@@ -116,9 +139,7 @@ function finishChild(context: Context, sa: IkeSa, payloads: Payload[], child: Ch
   const error = errorIn(payloads)
   if (error) {
     releaseOffer(context, child)
-    reportPeerError(context, { tunnel: peer.tunnel, peer: sa.remote }, 'IKE_AUTH', error.type, {
-      authentic: true,
-    })
+    reportRefusal(context, sa, error.type, child)
     return act(context, { kind: 'failed', tunnel: peer.tunnel, reason: reasonOfNotify(error.type) })
   }
   const answer = judgeAnswer(context, sa, child, payloads)

@@ -15,7 +15,13 @@ import { sendResponse } from './exchange.ts'
 import { establish, finishHandshake, honourInitialContact } from './handshake.ts'
 import { find, hasNotify, notify } from './payloads.ts'
 import { tunnelsOn } from './peers.ts'
-import { reportAuthFailed, reportIdentity, reportOwnAuth } from './reports.ts'
+import {
+  type AuthFault,
+  MALFORMED_IDENTITY,
+  reportAuthFailed,
+  reportIdentity,
+  reportOwnAuth,
+} from './reports.ts'
 import { linger } from './sas.ts'
 import type { Context, IkeSa } from './state.ts'
 
@@ -26,22 +32,18 @@ export function receiveAuthRequest(context: Context, sa: IkeSa, message: Message
   adoptPath(sa, datagram)
   const idi = find(payloads, 'IDi')!
   const identity = decodeIdentity(idi.idType, idi.data)
-  if (!identity.ok) return refuse(context, sa, message, datagram, 'its identity is malformed')
+  if (!identity.ok) return refuse(context, sa, message, datagram, MALFORMED_IDENTITY, null)
   const peer = choosePeer(sa, identity.value, payloads)
   if (!peer) {
     const candidates = sa.handshake!.candidates
-    reportIdentity(
-      context,
-      { tunnel: onlyName(candidates), peer: sa.remote },
-      identity.value,
-      candidates.map((each) => each.remoteId),
-    )
+    const where = { tunnel: onlyName(candidates), peer: sa.remote }
+    reportIdentity(context, where, identity.value, candidates)
     checkPsk(sa, null, find(payloads, 'AUTH')!, idi.raw)
-    return refuse(context, sa, message, datagram, null)
+    return refuse(context, sa, message, datagram, null, null)
   }
   sa.peer = peer
-  checkAuth(context, sa, peer, payloads, identity.value, idi.raw, (later, why) => {
-    if (why !== null) return refuse(later, sa, message, datagram, why)
+  checkAuth(context, sa, peer, payloads, identity.value, idi.raw, (later, fault) => {
+    if (fault !== null) return refuse(later, sa, message, datagram, fault, identity.value)
     sa.remoteId = describeIdentity(identity.value)
     proveOurselves(later, sa, message, datagram)
   })
@@ -74,10 +76,12 @@ function refuse(
   sa: IkeSa,
   message: Message,
   datagram: IkeDatagram,
-  why: string | null,
+  fault: AuthFault | null,
+  identity: Identity | null,
 ): void {
-  const where = { tunnel: sa.peer?.tunnel ?? onlyName(sa.handshake!.candidates), peer: datagram.remote }
-  if (why !== null) reportAuthFailed(context, where, why)
+  const tunnels = sa.peer ? [sa.peer] : sa.handshake!.candidates
+  const where = { tunnel: onlyName(tunnels), peer: datagram.remote }
+  if (fault !== null) reportAuthFailed(context, where, fault, identity, tunnels)
   sendResponse(context, sa, message.header, [notify(NotifyError.AUTHENTICATION_FAILED)], datagram)
   linger(context, sa)
 }
@@ -91,7 +95,7 @@ function refuseOurselves(
   why: string,
 ): void {
   reportOwnAuth(context, { tunnel: sa.peer!.tunnel, peer: datagram.remote }, why)
-  refuse(context, sa, message, datagram, null)
+  refuse(context, sa, message, datagram, null, null)
 }
 
 /** The peer is who it says; now our own AUTH, after a signature job where the method needs one. */

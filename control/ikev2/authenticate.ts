@@ -13,11 +13,13 @@ import {
 import { equalSecrets, wipe } from '../crypto/suite.ts'
 import type { SignatureAlgorithm } from '../ports.ts'
 import type { PeerConfig } from '../sa/contract.ts'
+import { describeIdentity } from '../wire/identity.ts'
 import { describeMalformed } from '../wire/reasons.ts'
 import type { Payload } from '../wire/types.ts'
 import { judgeCertificates } from './certificates.ts'
 import { compute } from './jobs.ts'
 import { find } from './payloads.ts'
+import type { AuthFault } from './reports.ts'
 import type { Context, IkeSa } from './state.ts'
 import { prfOf } from './suite.ts'
 
@@ -80,7 +82,7 @@ function makeSignature(context: Context, sa: IkeSa, peer: PeerConfig, idRaw: Uin
 }
 
 /** null: the peer is who it says. Otherwise the operator's reason; the peer learns only that it failed. */
-type PeerDone = (context: Context, why: string | null) => void
+type PeerDone = (context: Context, fault: AuthFault | null) => void
 type ReceivedAuth = Extract<Payload, { kind: 'AUTH' }>
 
 /** Checks the peer's AUTH against the tunnel's remote method; idRaw as received. Signatures are jobs. */
@@ -96,10 +98,19 @@ export function checkAuth(
   const auth = find(payloads, 'AUTH')!
   const isPsk = auth.method === AuthMethodId.PSK
   if (isPsk !== (peer.remoteAuth === 'pre-shared-key')) {
-    return done(context, `it uses ${methodName(auth.method)} where remote-auth is ${peer.remoteAuth}`)
+    const text = `it uses ${methodName(auth.method)} where remote-auth is ${peer.remoteAuth}`
+    return done(context, faultOf(auth, 'method', text))
   }
-  if (isPsk) return done(context, checkPsk(sa, peer.remotePsk, auth, idRaw))
+  if (isPsk) {
+    const text = `the pre-shared key differs from ours for ${describeIdentity(identity)}`
+    const isEqual = checkPsk(sa, peer.remotePsk, auth, idRaw)
+    return done(context, isEqual ? null : faultOf(auth, 'pre-shared-key', text))
+  }
   checkSignature(context, sa, peer, payloads, auth, identity, idRaw, done)
+}
+
+function faultOf(auth: ReceivedAuth, fault: string, text: string): AuthFault {
+  return { fault, text, method: methodName(auth.method) }
 }
 
 function methodName(method: number): string {
@@ -108,19 +119,14 @@ function methodName(method: number): string {
   return method === AuthMethodId.SIGNATURE ? 'a digital signature' : `method ${method}`
 }
 
-/** Compared over all bytes; an unusable key of ours costs the same time as a wrong one (security C3). */
-export function checkPsk(
-  sa: IkeSa,
-  psk: Uint8Array | null,
-  auth: ReceivedAuth,
-  idRaw: Uint8Array,
-): string | null {
+/** Whether the peer has our key. Compared over all bytes; an unusable key of ours costs the same time as a wrong one (security C3). */
+export function checkPsk(sa: IkeSa, psk: Uint8Array | null, auth: ReceivedAuth, idRaw: Uint8Array): boolean {
   const octets = peerOctets(sa, idRaw)
   const isUsable = psk !== null && psk.length > 0
   const expected = pskAuth(prfOf(sa), isUsable ? psk : new Uint8Array(32), octets)
   const isEqual = equalSecrets(expected, auth.data)
   wipe(octets, expected)
-  return isEqual && isUsable ? null : 'the pre-shared key differs'
+  return isEqual && isUsable
 }
 
 /** Algorithm of the received signature, or why it is not accepted. */
@@ -156,15 +162,16 @@ function checkSignature(
   done: PeerDone,
 ) {
   const received = receivedAlgorithm(peer, auth)
-  if (typeof received === 'string') return done(context, received)
+  if (typeof received === 'string') return done(context, faultOf(auth, 'signature', received))
   const judged = judgeCertificates(context, peer, payloads, identity)
-  if (!judged.ok) return done(context, judged.why)
+  if (!judged.ok) return done(context, faultOf(auth, judged.fault, judged.why))
   const data = peerOctets(sa, idRaw)
   const { algorithm, signature } = received
   const job = { kind: 'verify', spki: judged.spki, algorithm, data, signature: signature.slice() } as const
   compute(context, sa, job, (later, result) => {
     wipe(data)
     const isValid = result.kind === 'verify' && result.valid
-    done(later, isValid ? null : 'its signature does not verify with its certificate')
+    const text = 'its signature does not verify with its certificate'
+    done(later, isValid ? null : faultOf(auth, 'signature', text))
   })
 }

@@ -35,7 +35,10 @@ export function certificateRequests(peers: PeerConfig[]): Payload[] {
   return data.length === 0 ? [] : [{ kind: 'CERTREQ', encoding: x509Signature, data }]
 }
 
-export type JudgedCertificates = { ok: true; spki: Uint8Array } | { ok: false; why: string }
+export type JudgedCertificates =
+  | { ok: true; spki: Uint8Array }
+  /** fault: a reason of pki/reasons.ts, or `certificate-missing` */
+  | { ok: false; fault: string; why: string }
 
 /**
  * The public key that speaks for the identity: the first certificate, if a path leads to a CA of this tunnel. Other
@@ -50,7 +53,7 @@ export function judgeCertificates(
   const [leaf, ...intermediates] = findAll(payloads, 'CERT')
     .filter((each) => each.encoding === x509Signature)
     .map((each) => each.data)
-  if (!leaf) return { ok: false, why: 'it sent no X.509 certificate' }
+  if (!leaf) return { ok: false, fault: 'certificate-missing', why: 'it sent no X.509 certificate' }
   const chain = validateChain({
     leaf,
     intermediates,
@@ -60,5 +63,6 @@ export function judgeCertificates(
     allowSha1: peer.allowSha1Signatures,
     identity,
   })
-  return chain.ok ? { ok: true, spki: chain.spki.slice() } : { ok: false, why: chain.sentence }
+  if (chain.ok) return { ok: true, spki: chain.spki.slice() }
+  return { ok: false, fault: chain.reason, why: chain.sentence }
 }

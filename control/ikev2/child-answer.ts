@@ -52,7 +52,11 @@ export function chooseChild(
     .sort((a, b) => rank(b, prefers) - rank(a, prefers))
   const where = { tunnel: tunnels[0]?.tunnel ?? null, peer: source }
   if (narrowed.length === 0) {
-    const allowed = tunnels.map((peer) => ({ local: peer.localSelectors, remote: peer.remoteSelectors }))
+    const allowed = tunnels.map((peer) => ({
+      tunnel: peer.tunnel,
+      local: peer.localSelectors,
+      remote: peer.remoteSelectors,
+    }))
     reportNoSelectors(context, where, { local: tsr.selectors, remote: tsi.selectors }, allowed)
     return { ok: false, error: notify(NotifyError.TS_UNACCEPTABLE) }
   }

@@ -13,7 +13,7 @@ import { act, report } from './context.ts'
 import { releaseOffer } from './offers.ts'
 import { MAX_KE_ROUNDS } from './options.ts'
 import type { Notify } from './payloads.ts'
-import { reasonOfNotify, reportPeerError } from './reports.ts'
+import { reasonOfNotify, reportPeerError, sentFor } from './reports.ts'
 import type { ChildOffer, ChildSa, Context, IkeSa } from './state.ts'
 import { offersGroup } from './suite.ts'
 import { addTask } from './tasks.ts'
@@ -30,8 +30,10 @@ export function receiveChildError(context: Context, sa: IkeSa, error: Notify, of
   if (type === NotifyError.CHILD_SA_NOT_FOUND && offer.replaces !== null)
     return replaceLost(context, sa, offer)
   const offered = offer.suites.map(describeChildSuite)
+  const sides = { local: offer.localSelectors, remote: offer.remoteSelectors }
+  const sent = sentFor(type, offered, sides, { what: 'other' })
   const where = { tunnel: offer.tunnel, peer: sa.remote }
-  reportPeerError(context, where, 'CREATE_CHILD_SA', type, { offered, authentic: true })
+  reportPeerError(context, where, 'CREATE_CHILD_SA', type, { offered, authentic: true, sent })
   endOffer(context, offer, reasonOfNotify(type))
 }
 

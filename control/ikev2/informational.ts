@@ -5,6 +5,7 @@ import type { IkeDatagram } from '../ports.ts'
 import { NotifyError } from '../wire/notify.ts'
 import { Exchange, type Message } from '../wire/types.ts'
 import { receiveDeletes } from './delete.ts'
+import { ownProof } from './differences.ts'
 import { sendRequest, sendResponse } from './exchange.ts'
 import { hasNotify } from './payloads.ts'
 import { reportPeerError } from './reports.ts'
@@ -22,7 +23,8 @@ export function receiveInformational(context: Context, sa: IkeSa, message: Messa
 /** -- established -> lingering: the initiator did not believe us after all. */
 function end(context: Context, sa: IkeSa, message: Message, datagram: IkeDatagram): void {
   const where = { tunnel: tunnelOf(sa), peer: datagram.remote }
-  reportPeerError(context, where, 'our AUTH', NotifyError.AUTHENTICATION_FAILED, { authentic: true })
+  const sent = sa.peer ? ownProof(sa.peer) : { what: 'other' as const }
+  reportPeerError(context, where, 'our AUTH', NotifyError.AUTHENTICATION_FAILED, { authentic: true, sent })
   sendResponse(context, sa, message.header, [], datagram)
   leave(context, sa, 'auth-failed')
   linger(context, sa)

@@ -10,7 +10,7 @@ import { checkPublicValue } from '../crypto/dh.ts'
 import { deriveIkeKeys } from '../crypto/keys.ts'
 import { wipe } from '../crypto/suite.ts'
 import type { Address, DhGroup, IkeDatagram } from '../ports.ts'
-import type { PeerConfig } from '../sa/contract.ts'
+import type { PeerConfig, RefusedOffer } from '../sa/contract.ts'
 import { equalBytes, u16 } from '../wire/bytes.ts'
 import { checkLegality } from '../wire/legality.ts'
 import { encodeMessage } from '../wire/message.ts'
@@ -32,7 +32,7 @@ import { floatPorts, judgeNat, natNotifies } from './nat.ts'
 import { wipeDh } from './offers.ts'
 import { MAX_COOKIE_ROUNDS, MAX_KE_ROUNDS, NONCE_LENGTH } from './options.ts'
 import { find, findAll, type Notify, notifies, notify } from './payloads.ts'
-import { reportNoProposal, reportPeerError } from './reports.ts'
+import { reasonOfNotify, reportNoProposal, reportPeerError } from './reports.ts'
 import { createIkeSa, freshSpi } from './sas.ts'
 import type { Context, Handshake, IkeSa } from './state.ts'
 import { hashOf, offersGroup } from './suite.ts'
@@ -158,7 +158,7 @@ function receiveInvalidKe(context: Context, sa: IkeSa, error: Notify, datagram: 
   const group = error.data.length === 2 ? u16(error.data, 0) : 0
   const isUsable = offersGroup(handshake.suites, group) && group !== handshake.group
   if (!isUsable || handshake.keRounds >= MAX_KE_ROUNDS) {
-    noteClearError(context, sa, error.type, datagram)
+    noteClearError(context, sa, error.type, datagram, group)
     return drop(context, 'ike-round-limit', datagram.remote)
   }
   handshake.keRounds++
@@ -168,7 +168,13 @@ function receiveInvalidKe(context: Context, sa: IkeSa, error: Notify, datagram: 
 }
 
 /** §2.21.1: the true answer may still come; the attempt ends sooner, and with this reason. */
-function noteClearError(context: Context, sa: IkeSa, type: number, datagram: IkeDatagram): void {
+function noteClearError(
+  context: Context,
+  sa: IkeSa,
+  type: number,
+  datagram: IkeDatagram,
+  wantedGroup: number | null = null,
+): void {
   const handshake = sa.handshake!
   const exchange = sa.exchange!
   exchange.giveUpAt = Math.min(exchange.giveUpAt, context.now + context.options.errorGraceMs)
@@ -176,7 +182,11 @@ function noteClearError(context: Context, sa: IkeSa, type: number, datagram: Ike
   handshake.clearError = type
   const where = { tunnel: sa.peer!.tunnel, peer: datagram.remote }
   const offered = handshake.suites.map(describeIkeSuite)
-  reportPeerError(context, where, 'IKE_SA_INIT', type, { offered, authentic: false })
+  const sent: RefusedOffer =
+    reasonOfNotify(type) === 'no-proposal'
+      ? { what: 'proposals', proposals: offered, wantedGroup }
+      : { what: 'other' }
+  reportPeerError(context, where, 'IKE_SA_INIT', type, { offered, authentic: false, sent })
 }
 
 /** -- init -> auth: suite, public value and nonce are good; the secret is computed. */
