@@ -9,8 +9,12 @@ import {
   CIPHER_NULL,
   DIRECTION_IN,
   DIRECTION_OUT,
+  INTEGRITY_MD5_96,
+  INTEGRITY_NONE,
   INTEGRITY_SHA1_96,
   INTEGRITY_SHA256_128,
+  INTEGRITY_SHA384_192,
+  INTEGRITY_SHA512_256,
   MAX_REPLAY_WINDOW,
   MIN_REPLAY_WINDOW,
   PROTOCOL_ESP,
@@ -60,8 +64,12 @@ const CIPHERS: Partial<Record<EspCipher, Built>> = {
   null: { number: CIPHER_NULL, keyBytes: 0 },
 }
 const INTEGRITIES: Partial<Record<Integrity, Built>> = {
+  md5: { number: INTEGRITY_MD5_96, keyBytes: 16 },
   sha1: { number: INTEGRITY_SHA1_96, keyBytes: 20 },
   sha256: { number: INTEGRITY_SHA256_128, keyBytes: 32 },
+  sha384: { number: INTEGRITY_SHA384_192, keyBytes: 48 },
+  sha512: { number: INTEGRITY_SHA512_256, keyBytes: 64 },
+  none: { number: INTEGRITY_NONE, keyBytes: 0 },
 }
 const SMALLEST_SPI = 256
 const LARGEST_U32 = 0xffffffff
@@ -70,8 +78,8 @@ const LARGEST_U32 = 0xffffffff
 export function refuseSuite(sa: Pick<CardSa, 'protocol' | 'cipher' | 'integrity'>): string | null {
   if (sa.protocol !== 'esp') return 'AH is not built into this card; use ESP'
   if (CIPHERS[sa.cipher] === undefined) return notBuilt('ESP cipher', sa.cipher, Object.keys(CIPHERS))
-  if (sa.integrity === 'none')
-    return 'ESP without integrity is not built into this card; add an integrity algorithm'
+  if (sa.cipher === 'null' && sa.integrity === 'none')
+    return 'ESP that neither encrypts nor authenticates protects nothing; add an integrity algorithm'
   if (INTEGRITIES[sa.integrity] === undefined) {
     return notBuilt('ESP integrity', sa.integrity, Object.keys(INTEGRITIES))
   }
@@ -147,7 +155,7 @@ export function writeSa(
     [SA_KEY_BYTES, cipher.keyBytes],
     [SA_INTEGRITY_KEY_BYTES, integrity.keyBytes],
     [SA_FLAGS, sa.esn ? SA_FLAG_ESN : 0],
-    [SA_WINDOW, place.direction === 'in' ? sa.replayWindow : 0],
+    [SA_WINDOW, place.direction === 'in' && sa.integrity !== 'none' ? sa.replayWindow : 0],
     [SA_HARD_SECONDS, sa.hardSeconds],
     [SA_SELECTOR_FIRST, place.selectors],
     [SA_SOURCE_COUNT, sa.source.length],

@@ -177,8 +177,8 @@ export const HOT_SOFT_BYTES = 48
 export const HOT_SOFT_PACKETS = 56
 export const HOT_DEADLINE = 64 // u64 ms of the ASP's clock, all ones = none
 export const HOT_SPI = 72 // network order
-export const HOT_ROUNDS = 76 // AES rounds 10, 12, 14; 0 = NULL encryption
-export const HOT_INTEGRITY = 80
+export const HOT_CIPHER = 76 // kernel queue (suites.ts), 0 = none
+export const HOT_INTEGRITY = 80 // kernel queue, 0 = none
 export const HOT_ICV_BYTES = 84
 export const HOT_IV_BYTES = 88
 export const HOT_BLOCK_BYTES = 92 // the ciphertext is a multiple of this (RFC 4303 §2.4)

@@ -83,7 +83,8 @@ import {
   addCipherJob,
   addHashJob,
   BATCH,
-  decryptAll,
+  beginJobs,
+  cipherAll,
   entry,
   hashAll,
   icvSlot,
@@ -110,6 +111,7 @@ let batch: u32 = 0 // entries waiting for the kernels
 export function openBurst(count: u32): u32 {
   const given = min<u32>(count, MAX_BURST)
   batch = 0
+  beginJobs()
   beginDelivery()
   let consumed: u32 = 0
   for (; consumed < given; consumed++) {
@@ -195,7 +197,7 @@ function end(at: usize, bytes: u32, drop: u32): void {
 function runBatch(): void {
   hashAll()
   for (let i: u32 = 0; i < batch; i++) authenticate(i, entry(i))
-  decryptAll()
+  cipherAll(false)
   for (let i: u32 = 0; i < batch; i++) if (load<u32>(entry(i) + W_CIPHERTEXT_LENGTH) !== 0) examine(entry(i))
   batch = 0
 }
@@ -284,6 +286,7 @@ function moved(at: usize, hot: usize, tunnel: u32): void {
   const descriptor = load<u32>(at + W_DESCRIPTOR)
   const source = load<u32>(descriptor + IN_SOURCE)
   if (source === 0 || load<u8>(descriptor + IN_ENCAPSULATION) !== IN_UDP) return
+  if (load<u32>(hot + HOT_ICV_BYTES) === 0) return // nothing proves who sent it
   if (load<u64>(at + W_SEQUENCE) !== load<u64>(hot + HOT_SEQUENCE)) return
   const record = tunnelRecord(tunnel)
   if (sameEndpoint(source, record + TUNNEL_PEER)) return

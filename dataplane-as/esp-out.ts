@@ -62,7 +62,8 @@ import {
   AT_BUCKETS,
   addCipherJob,
   addHashJob,
-  encryptAll,
+  beginJobs,
+  cipherAll,
   entry,
   hashAll,
   W_ADDRESS,
@@ -99,7 +100,7 @@ export function protectBurst(count: u32): u32 {
   const given = min<u32>(count, MAX_BURST)
   const consumed = classifyAll(given)
   for (let bucket: u32 = 0; bucket < buckets; bucket++) layOut(bucketRecord(bucket))
-  encryptAll()
+  cipherAll(true)
   hashAll()
   keepRest(consumed, given)
   add(block + AC_OUT_PACKETS, consumed)
@@ -110,6 +111,7 @@ export function protectBurst(count: u32): u32 {
 
 function begin(): void {
   buckets = 0
+  beginJobs()
   memory.fill(block + ASP_WORK + AT_BUCKET_TABLE, 0, BUCKET_SLOTS << 2)
   area = packets + header(HEADER_TX_OFFSET)
   areaEnd = area + header(HEADER_TX_BYTES)

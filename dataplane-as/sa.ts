@@ -6,8 +6,6 @@
 
 import {
   ASP_SCRATCH,
-  CIPHER_AES_CBC,
-  CIPHER_NULL,
   DIRECTION_IN,
   DIRECTION_OUT,
   ERROR_ASP,
@@ -23,6 +21,7 @@ import {
   HEADER_SELECTOR_TABLE,
   HEADER_SELECTORS,
   HOT_BLOCK_BYTES,
+  HOT_CIPHER,
   HOT_DEADLINE,
   HOT_DESTINATION_COUNT,
   HOT_FLAG_ANY,
@@ -38,7 +37,6 @@ import {
   HOT_IV_BYTES,
   HOT_KEYS,
   HOT_NEAR_WRAP,
-  HOT_ROUNDS,
   HOT_SEQUENCE,
   HOT_SEQUENCE_LIMIT,
   HOT_SOFT_BYTES,
@@ -49,8 +47,6 @@ import {
   HOT_TUNNEL,
   HOT_WINDOW,
   HOT_WORD_MASK,
-  INTEGRITY_SHA1_96,
-  INTEGRITY_SHA256_128,
   KEY_BLOCK_BYTES,
   KEY_HMAC,
   KEY_SCHEDULE,
@@ -102,9 +98,6 @@ import {
   TUNNEL_FREE,
   TUNNEL_STATE,
 } from './abi.ts'
-import { aesExpandKey, aesRounds } from './crypto/aes.ts'
-import { hmacPrepare } from './crypto/hmac-keys.ts'
-import { HASH_SHA1, HASH_SHA256 } from './crypto/job.ts'
 import { KERNEL_SCRATCH_BYTES } from './crypto/scratch.ts'
 import {
   atomicLoad,
@@ -123,6 +116,17 @@ import {
 import { wordsFor } from './replay.ts'
 import { raise } from './ring.ts'
 import { findSpi, insertSpi, NOT_FOUND, removeSpi } from './spi-index.ts'
+import {
+  blockBytes,
+  cipherQueue,
+  expandCipherKey,
+  expandHashKey,
+  hashQueue,
+  icvBytes,
+  ivBytes,
+  NOT_BUILT,
+  QUEUE_NONE,
+} from './suites.ts'
 import { unlinkOutbound } from './tunnel.ts'
 
 const NEVER: u64 = u64.MAX_VALUE
@@ -182,20 +186,23 @@ function windowHolds(window: u32): bool {
   return window >= <u32>MIN_REPLAY_WINDOW && window <= <u32>MAX_REPLAY_WINDOW && popcnt<u32>(window) === 1
 }
 
-/** What is built: AES-CBC or NULL with HMAC-SHA1-96 or HMAC-SHA2-256-128. No bundle, no big table. */
+/** A suite that is built: with integrity, or with encryption only, and then without anti-replay (RFC 4303 §3.2). */
 function checkSuite(record: usize): u32 {
   if (load<u32>(record + SA_PROTOCOL) !== PROTOCOL_ESP) return ERROR_SUITE
   if (load<u32>(record + SA_BUNDLE) !== 0 || load<u32>(record + SA_TABLE) !== 0) return ERROR_SUITE
-  const keyBytes = load<u32>(record + SA_KEY_BYTES)
-  const cipher = load<u32>(record + SA_CIPHER)
-  if (cipher === CIPHER_AES_CBC) {
-    if (keyBytes !== 16 && keyBytes !== 24 && keyBytes !== 32) return ERROR_SUITE
-  } else if (cipher !== CIPHER_NULL || keyBytes !== 0) return ERROR_SUITE
-  const integrityBytes = load<u32>(record + SA_INTEGRITY_KEY_BYTES)
-  const integrity = load<u32>(record + SA_INTEGRITY)
-  if (integrity === INTEGRITY_SHA1_96) return integrityBytes === 20 ? ERROR_NONE : ERROR_SUITE
-  if (integrity === INTEGRITY_SHA256_128) return integrityBytes === 32 ? ERROR_NONE : ERROR_SUITE
-  return ERROR_SUITE
+  const cipher = cipherOf(record)
+  const hash = hashOf(record)
+  if (cipher === NOT_BUILT || hash === NOT_BUILT) return ERROR_SUITE
+  if (hash !== QUEUE_NONE) return ERROR_NONE
+  return cipher === QUEUE_NONE || load<u32>(record + SA_WINDOW) !== 0 ? ERROR_SUITE : ERROR_NONE
+}
+
+function cipherOf(record: usize): u32 {
+  return cipherQueue(load<u32>(record + SA_CIPHER), load<u32>(record + SA_KEY_BYTES))
+}
+
+function hashOf(record: usize): u32 {
+  return hashQueue(load<u32>(record + SA_INTEGRITY), load<u32>(record + SA_INTEGRITY_KEY_BYTES))
 }
 
 function checkSelectors(record: usize): u32 {
@@ -228,22 +235,15 @@ function selectorAddress(index: u32): usize {
 function expandKeys(sa: u32, record: usize): void {
   const keys = keyBlock(sa)
   memory.fill(keys, 0, KEY_BLOCK_BYTES)
-  if (load<u32>(record + SA_CIPHER) === CIPHER_AES_CBC) {
-    aesExpandKey(record + SA_KEY, <i32>load<u32>(record + SA_KEY_BYTES), keys + KEY_SCHEDULE)
-  }
-  const hash = load<u32>(record + SA_INTEGRITY) === INTEGRITY_SHA1_96 ? HASH_SHA1 : HASH_SHA256
-  hmacPrepare(
-    hash,
-    record + SA_INTEGRITY_KEY,
-    <i32>load<u32>(record + SA_INTEGRITY_KEY_BYTES),
-    keys + KEY_HMAC,
-  )
+  const cipherBytes = load<u32>(record + SA_KEY_BYTES)
+  expandCipherKey(cipherOf(record), record + SA_KEY, cipherBytes, keys + KEY_SCHEDULE)
+  const hashBytes = load<u32>(record + SA_INTEGRITY_KEY_BYTES)
+  expandHashKey(hashOf(record), record + SA_INTEGRITY_KEY, hashBytes, keys + KEY_HMAC)
 }
 
 function fillHot(sa: u32, record: usize): void {
   const inbound = load<u32>(record + SA_DIRECTION) === DIRECTION_IN
   const hot = hotOf(sa)
-  const aes = load<u32>(record + SA_CIPHER) === CIPHER_AES_CBC
   const esn = (load<u32>(record + SA_FLAGS) & SA_FLAG_ESN) !== 0
   const window = load<u32>(record + SA_WINDOW)
   const last = esn ? NEVER : LAST_32
@@ -258,11 +258,7 @@ function fillHot(sa: u32, record: usize): void {
   const seconds = <u64>load<u32>(record + SA_HARD_SECONDS)
   store<u64>(hot + HOT_DEADLINE, seconds === 0 ? NEVER : clock + seconds * 1000)
   store<u32>(hot + HOT_SPI, bswap<u32>(load<u32>(record + SA_SPI)))
-  store<u32>(hot + HOT_ROUNDS, aes ? <u32>aesRounds(<i32>load<u32>(record + SA_KEY_BYTES)) : 0)
-  store<u32>(hot + HOT_INTEGRITY, load<u32>(record + SA_INTEGRITY))
-  store<u32>(hot + HOT_ICV_BYTES, load<u32>(record + SA_INTEGRITY) === INTEGRITY_SHA1_96 ? 12 : 16)
-  store<u32>(hot + HOT_IV_BYTES, aes ? 16 : 0)
-  store<u32>(hot + HOT_BLOCK_BYTES, aes ? 16 : 4)
+  fillSuite(hot, cipherOf(record), hashOf(record))
   store<u32>(hot + HOT_KEYS, <u32>keyBlock(sa))
   store<u32>(hot + HOT_TUNNEL, load<u32>(record + SA_TUNNEL))
   store<u32>(hot + HOT_FLAGS, esn ? HOT_FLAG_ESN : 0)
@@ -274,6 +270,14 @@ function fillHot(sa: u32, record: usize): void {
     load<u32>(record + SA_SOURCE_COUNT),
     load<u32>(record + SA_DESTINATION_COUNT),
   )
+}
+
+function fillSuite(hot: usize, cipher: u32, hash: u32): void {
+  store<u32>(hot + HOT_CIPHER, cipher)
+  store<u32>(hot + HOT_INTEGRITY, hash)
+  store<u32>(hot + HOT_ICV_BYTES, icvBytes(hash))
+  store<u32>(hot + HOT_IV_BYTES, ivBytes(cipher))
+  store<u32>(hot + HOT_BLOCK_BYTES, blockBytes(cipher))
 }
 
 function limit(field: usize): u64 {

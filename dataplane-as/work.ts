@@ -6,16 +6,15 @@
 import {
   ASP_SCRATCH,
   ASP_WORK,
+  HOT_CIPHER,
   HOT_ICV_BYTES,
   HOT_INTEGRITY,
   HOT_KEYS,
-  HOT_ROUNDS,
-  INTEGRITY_SHA1_96,
   KEY_HMAC,
   KEY_SCHEDULE,
 } from './abi.ts'
 import { aesCbcDecrypt, aesCbcEncrypt } from './crypto/aes-cbc.ts'
-import { hmacSha1, hmacSha256 } from './crypto/hmac.ts'
+import { hmacMd5, hmacSha1, hmacSha256, hmacSha384, hmacSha512 } from './crypto/hmac.ts'
 import {
   CIPHER_JOB_BLOCKS,
   CIPHER_JOB_BYTES,
@@ -31,6 +30,15 @@ import {
   HASH_JOB_STATE,
 } from './crypto/job.ts'
 import { block } from './machine.ts'
+import {
+  CIPHER_QUEUES,
+  HASH_QUEUES,
+  QUEUE_MD5,
+  QUEUE_NONE,
+  QUEUE_SHA1,
+  QUEUE_SHA256,
+  QUEUE_SHA384,
+} from './suites.ts'
 
 /** packets one run of the kernels takes */
 export const BATCH: u32 = 256
@@ -53,22 +61,19 @@ export const W_CIPHERTEXT_LENGTH = 56 // in: 0 once the packet was dropped
 const ENTRY_BYTES = 64
 
 const AT_ENTRIES = 0 // BATCH * 64
-const AT_CIPHER_10 = 16384 // BATCH * 16 each
-const AT_CIPHER_12 = 20480
-const AT_CIPHER_14 = 24576
-const AT_SHA1 = 28672 // BATCH * 32 each
-const AT_SHA256 = 36864
-const AT_ICVS = 45056 // BATCH * 32
+const AT_ICVS = 16384 // BATCH * 32
 const ICV_SLOT = 32
 /** buckets of the transmit layout: BATCH * 16, and their hash table of 512 u32 */
-export const AT_BUCKETS = 53248
-export const AT_BUCKET_TABLE = 57344
-
-let ciphers10: i32 = 0
-let ciphers12: i32 = 0
-let ciphers14: i32 = 0
-let sha1Jobs: i32 = 0
-let sha256Jobs: i32 = 0
+export const AT_BUCKETS = 24576
+export const AT_BUCKET_TABLE = 28672
+/** jobs in each cipher queue, then in each hash queue: u32 */
+const AT_CIPHER_COUNTS = 30720
+const AT_HASH_COUNTS = 30784
+const COUNTS_BYTES = 128
+const AT_CIPHERS = 30848 // a queue: BATCH * 16
+const CIPHER_QUEUE_BYTES: u32 = 4096
+const AT_HASHES = 96384 // a queue: BATCH * 32
+const HASH_QUEUE_BYTES: u32 = 8192
 
 export function entry(index: u32): usize {
   return block + ASP_WORK + AT_ENTRIES + index * ENTRY_BYTES
@@ -79,14 +84,19 @@ export function icvSlot(index: u32): usize {
   return block + ASP_WORK + AT_ICVS + index * ICV_SLOT
 }
 
-/** Encrypts or decrypts `bytes` bytes (a multiple of 16) at `data`; the IV stands before them. NULL has no job. */
+/** Address of a new record at the end of a queue. */
+function enqueue(counts: usize, queue: u32, queues: usize, queueBytes: u32, recordBytes: u32): usize {
+  const count = load<u32>(counts + (queue << 2))
+  store<u32>(counts + (queue << 2), count + 1)
+  return queues + queue * queueBytes + count * recordBytes
+}
+
+/** Encrypts or decrypts `bytes` bytes (whole blocks) at `data`; the IV stands before them. NULL has no job. */
 export function addCipherJob(hot: usize, data: usize, bytes: u32): void {
-  const rounds = load<u32>(hot + HOT_ROUNDS)
-  if (rounds === 0) return
-  let job = block + ASP_WORK
-  if (rounds === 10) job += AT_CIPHER_10 + ciphers10++ * CIPHER_JOB_BYTES
-  else if (rounds === 12) job += AT_CIPHER_12 + ciphers12++ * CIPHER_JOB_BYTES
-  else job += AT_CIPHER_14 + ciphers14++ * CIPHER_JOB_BYTES
+  const queue = load<u32>(hot + HOT_CIPHER)
+  if (queue === QUEUE_NONE) return
+  const work = block + ASP_WORK
+  const job = enqueue(work + AT_CIPHER_COUNTS, queue, work + AT_CIPHERS, CIPHER_QUEUE_BYTES, CIPHER_JOB_BYTES)
   store<u32>(job + CIPHER_JOB_SCHEDULE, load<u32>(hot + HOT_KEYS) + KEY_SCHEDULE)
   store<u32>(job + CIPHER_JOB_DATA, <u32>data)
   store<u32>(job + CIPHER_JOB_BLOCKS, bytes >> 4)
@@ -94,9 +104,10 @@ export function addCipherJob(hot: usize, data: usize, bytes: u32): void {
 
 /** HMAC of `bytes` bytes at `data`, and of the number's high half when the SA has ESN; the ICV goes to `icv`. */
 export function addHashJob(hot: usize, data: usize, bytes: u32, icv: usize, esn: bool, sequence: u64): void {
-  let job = block + ASP_WORK
-  if (load<u32>(hot + HOT_INTEGRITY) === INTEGRITY_SHA1_96) job += AT_SHA1 + sha1Jobs++ * HASH_JOB_BYTES
-  else job += AT_SHA256 + sha256Jobs++ * HASH_JOB_BYTES
+  const queue = load<u32>(hot + HOT_INTEGRITY)
+  if (queue === QUEUE_NONE) return
+  const work = block + ASP_WORK
+  const job = enqueue(work + AT_HASH_COUNTS, queue, work + AT_HASHES, HASH_QUEUE_BYTES, HASH_JOB_BYTES)
   store<u32>(job + HASH_JOB_STATE, load<u32>(hot + HOT_KEYS) + KEY_HMAC)
   store<u32>(job + HASH_JOB_DATA, <u32>data)
   store<u32>(job + HASH_JOB_LENGTH, bytes)
@@ -106,35 +117,46 @@ export function addHashJob(hot: usize, data: usize, bytes: u32, icv: usize, esn:
   store<u32>(job + HASH_JOB_EXTRA, bswap<u32>(<u32>(sequence >> 32)))
 }
 
-export function encryptAll(): void {
-  const work = block + ASP_WORK
+/** Forgets all jobs: a burst that trapped may have left some. */
+export function beginJobs(): void {
+  memory.fill(block + ASP_WORK + AT_CIPHER_COUNTS, 0, COUNTS_BYTES)
+}
+
+/** Runs every cipher kernel that has jobs. */
+export function cipherAll(encrypt: bool): void {
+  const counts = block + ASP_WORK + AT_CIPHER_COUNTS
+  for (let queue: u32 = 1; queue < CIPHER_QUEUES; queue++) {
+    const count = load<u32>(counts + (queue << 2))
+    if (count === 0) continue
+    store<u32>(counts + (queue << 2), 0)
+    const jobs = block + ASP_WORK + AT_CIPHERS + queue * CIPHER_QUEUE_BYTES
+    runCipher(queue, jobs, <i32>count, encrypt)
+  }
+}
+
+function runCipher(queue: u32, jobs: usize, count: i32, encrypt: bool): void {
   const scratch = block + ASP_SCRATCH
-  if (ciphers10 !== 0) aesCbcEncrypt(work + AT_CIPHER_10, ciphers10, 10, scratch)
-  if (ciphers12 !== 0) aesCbcEncrypt(work + AT_CIPHER_12, ciphers12, 12, scratch)
-  if (ciphers14 !== 0) aesCbcEncrypt(work + AT_CIPHER_14, ciphers14, 14, scratch)
-  forgetCiphers()
+  const rounds = <i32>(8 + 2 * queue) // AES queues 1, 2, 3: 10, 12, 14
+  if (encrypt) aesCbcEncrypt(jobs, count, rounds, scratch)
+  else aesCbcDecrypt(jobs, count, rounds, scratch)
 }
 
-export function decryptAll(): void {
-  const work = block + ASP_WORK
-  const scratch = block + ASP_SCRATCH
-  if (ciphers10 !== 0) aesCbcDecrypt(work + AT_CIPHER_10, ciphers10, 10, scratch)
-  if (ciphers12 !== 0) aesCbcDecrypt(work + AT_CIPHER_12, ciphers12, 12, scratch)
-  if (ciphers14 !== 0) aesCbcDecrypt(work + AT_CIPHER_14, ciphers14, 14, scratch)
-  forgetCiphers()
-}
-
-function forgetCiphers(): void {
-  ciphers10 = 0
-  ciphers12 = 0
-  ciphers14 = 0
-}
-
+/** Runs every hash kernel that has jobs. */
 export function hashAll(): void {
-  const work = block + ASP_WORK
+  const counts = block + ASP_WORK + AT_HASH_COUNTS
+  for (let queue: u32 = 1; queue < HASH_QUEUES; queue++) {
+    const count = load<u32>(counts + (queue << 2))
+    if (count === 0) continue
+    store<u32>(counts + (queue << 2), 0)
+    runHash(queue, block + ASP_WORK + AT_HASHES + queue * HASH_QUEUE_BYTES, <i32>count)
+  }
+}
+
+function runHash(queue: u32, jobs: usize, count: i32): void {
   const scratch = block + ASP_SCRATCH
-  if (sha1Jobs !== 0) hmacSha1(work + AT_SHA1, sha1Jobs, scratch)
-  if (sha256Jobs !== 0) hmacSha256(work + AT_SHA256, sha256Jobs, scratch)
-  sha1Jobs = 0
-  sha256Jobs = 0
+  if (queue === QUEUE_MD5) hmacMd5(jobs, count, scratch)
+  else if (queue === QUEUE_SHA1) hmacSha1(jobs, count, scratch)
+  else if (queue === QUEUE_SHA256) hmacSha256(jobs, count, scratch)
+  else if (queue === QUEUE_SHA384) hmacSha384(jobs, count, scratch)
+  else hmacSha512(jobs, count, scratch)
 }

@@ -1,6 +1,7 @@
 // Gateways for card tests: a bed with one tunnel and its SA pair, lanes of any suite, selectors.
 
 import { randomBytes } from 'node:crypto'
+import { refuseSuite } from '../bindings/card-sa.ts'
 import type {
   CardSa,
   CardTunnel,
@@ -11,6 +12,7 @@ import type {
   TunnelRef,
 } from '../control/ports.ts'
 import { CardBed, saOf, tunnelOf } from './card-bed.ts'
+import { CIPHERS, INTEGRITIES } from './oracle/esp.ts'
 import { ipv6Bytes } from './packets.ts'
 
 /** One tunnel on tun0 that is up, with one SA pair under fresh keys; what was told so far is taken. */
@@ -26,23 +28,30 @@ export function gateway(sa: Partial<CardSa> = {}, tunnel: Partial<CardTunnel> = 
   return { bed, ref, spec, inbound, outbound }
 }
 
-const KEY_BYTES = { 'aes-128': 16, 'aes-192': 24, 'aes-256': 32, null: 0 }
-type BuiltCipher = keyof typeof KEY_BYTES
-const suites = (['aes-128', 'aes-192', 'aes-256', 'null'] as BuiltCipher[]).flatMap((cipher) =>
-  (['sha1', 'sha256'] as Integrity[]).map((integrity) => ({ cipher, integrity })),
+type Suite = Pick<CardSa, 'cipher' | 'integrity'>
+
+/** AES and NULL with the two hashes of the default proposals: what most tests use; even ones sha1, 6 and 7 NULL. */
+const usual: Suite[] = (['aes-128', 'aes-192', 'aes-256', 'null'] as const).flatMap((cipher) =>
+  (['sha1', 'sha256'] as const).map((integrity) => ({ cipher, integrity })),
 )
+
+/** Every suite the card is built for: AEADs alone, the rest with each hash and, when they encrypt, without any. */
+export const builtSuites: Suite[] = (Object.keys(CIPHERS) as EspCipher[])
+  .flatMap((cipher) => (Object.keys(INTEGRITIES) as Integrity[]).map((integrity) => ({ cipher, integrity })))
+  .filter(({ cipher, integrity }) => !CIPHERS[cipher].aead || integrity === 'none')
+  .filter((suite) => refuseSuite({ ...suite, protocol: 'esp' }) === null)
 
 export type Lane = { tunnel: TunnelRef; sa: CardSa; out: SaRef; in: SaRef; device: string; sent: bigint }
 
-/** A tunnel with a pair of SAs under random keys, suite by index (even: sha1; 6, 7: NULL); one SA both ways. */
+/** A tunnel with a pair of SAs under random keys, of a usual suite by index unless changed; one SA both ways. */
 export function addLane(bed: CardBed, index: number, change: Partial<CardSa> = {}): Lane {
-  const { cipher, integrity } = { ...suites[index % suites.length], ...change }
+  const { cipher, integrity } = { ...usual[index % usual.length], ...change }
   const device = `tun${index}`
   const tunnel = bed.driver.setTunnel(tunnelOf({ name: device, device }))
   bed.driver.setTunnelState(tunnel, true)
-  const encryptionKey = randomBytes(KEY_BYTES[cipher as BuiltCipher])
-  const integrityKey = randomBytes(integrity === 'sha1' ? 20 : 32)
-  const keys = { cipher: cipher as EspCipher, integrity, encryptionKey, integrityKey, spi: 0x1000 + index }
+  const encryptionKey = randomBytes(CIPHERS[cipher].key)
+  const integrityKey = randomBytes(INTEGRITIES[integrity].key)
+  const keys = { cipher, integrity, encryptionKey, integrityKey, spi: 0x1000 + index }
   const sa = saOf(tunnel, { ...keys, ...change })
   const lane = {
     tunnel,

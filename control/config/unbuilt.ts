@@ -24,7 +24,6 @@ const IKE_CIPHERS_NOT_BUILT: readonly EspCipher[] = [
 ]
 const ESP_CIPHERS_NOT_BUILT: readonly EspCipher[] = IKE_CIPHERS_NOT_BUILT
 const IKE_HASHES_NOT_BUILT: readonly Integrity[] = ['md5']
-const ESP_HASHES_NOT_BUILT: readonly Integrity[] = ['md5', 'sha384', 'sha512', 'none']
 const GROUPS_NOT_BUILT: readonly DhGroup[] = [1, 2, 5, 17, 18, 21]
 /** ASPs that the card of this version has. */
 const ASPS = 2
@@ -42,9 +41,6 @@ export const UNSUPPORTED: readonly Unbuilt[] = [
   ),
   ...IKE_HASHES_NOT_BUILT.map((hash) =>
     row(`${hash} in ike proposals`, 'use sha256', (config) => ikeHashLines(config, hash)),
-  ),
-  ...ESP_HASHES_NOT_BUILT.map((hash) =>
-    row(`esp authentication ${hash}`, 'use sha256', (config) => espHashLines(config, hash)),
   ),
   ...GROUPS_NOT_BUILT.map((group) =>
     row(`dh-group ${group}`, 'use 14, 15, 16, 19, 20 or 31', (config) => groupLines(config, group)),
@@ -201,17 +197,6 @@ function ikeHashLines(config: Config, hash: Integrity): number[] {
   return [
     ...linesOf(config.ikeProposals, 'authentication', (proposal) => proposal.authentication === hash),
     ...linesOf(config.ikeProposals, 'prf', (proposal) => proposal.prf === hash),
-  ]
-}
-
-function espHashLines(config: Config, hash: Integrity): number[] {
-  return [
-    ...linesOf(
-      config.ipsecProposals,
-      'esp authentication',
-      (proposal) => proposal.espAuthentication === hash,
-    ),
-    ...manualLines(config, (sa) => sa.protocol === 'esp' && sa.authentication?.integrity === hash),
   ]
 }
 

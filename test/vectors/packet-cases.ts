@@ -1,4 +1,6 @@
 /** One ESP packet of a vector file through the card: its SA, its number, in and out. */
+
+import { refuseSuite } from '../../bindings/card-sa.ts'
 import type { CardSa, EspCipher, Integrity, TrafficSelector } from '../../control/ports.ts'
 import * as abi from '../../dataplane-as/abi.ts'
 import { type Arrival, CardBed, saOf, tunnelOf } from '../card-bed.ts'
@@ -17,21 +19,36 @@ export type PacketCase = {
   seq: number
   encr_key: string
   integ_key: string
+  /** AEAD: 4 bytes, hex */
+  salt?: string | null
   esp: string
 }
 
 const CIPHERS: Record<string, EspCipher> = {
   NULL: 'null',
+  DES: 'des',
+  '3DES': '3des',
   'AES-CBC-128': 'aes-128',
   'AES-CBC-192': 'aes-192',
   'AES-CBC-256': 'aes-256',
+  'AES-GCM-128': 'aes-gcm-128',
+  'AES-GCM-256': 'aes-gcm-256',
 }
-const INTEGRITIES: Record<string, Integrity> = { 'HMAC-SHA1-96': 'sha1', 'HMAC-SHA2-256-128': 'sha256' }
+const INTEGRITIES: Record<string, Integrity> = {
+  'HMAC-MD5-96': 'md5',
+  'HMAC-SHA1-96': 'sha1',
+  'HMAC-SHA2-256-128': 'sha256',
+  'HMAC-SHA2-384-192': 'sha384',
+  'HMAC-SHA2-512-256': 'sha512',
+  NONE: 'none',
+}
 
-/** What the card lacks for the case, or null. Ciphers without integrity of their own need one. */
+/** What the card lacks for the case, or null. */
 export function lacking({ encr, integ }: Pick<PacketCase, 'encr' | 'integ'>): string | null {
-  if (CIPHERS[encr] === undefined) return encr.toLowerCase()
-  return integ !== 'NONE' && INTEGRITIES[integ] === undefined ? integ.toLowerCase() : null
+  const [cipher, integrity] = [CIPHERS[encr], INTEGRITIES[integ]]
+  if (cipher === undefined) return encr.toLowerCase()
+  if (integrity === undefined) return integ.toLowerCase()
+  return refuseSuite({ protocol: 'esp', cipher, integrity }) === null ? null : `${encr.toLowerCase()}`
 }
 
 export function fullNumber({ seq, esn_high }: Pick<PacketCase, 'seq' | 'esn_high'>): bigint {
@@ -117,7 +134,7 @@ function vectorSa(
   return saOf(tunnel, {
     spi: Number.parseInt(packet.spi, 16),
     cipher: CIPHERS[packet.encr],
-    encryptionKey: hexBytes(packet.encr_key),
+    encryptionKey: hexBytes(packet.encr_key + (packet.salt ?? '')),
     integrity: INTEGRITIES[packet.integ],
     integrityKey: hexBytes(packet.integ_key),
     esn: packet.esn,

@@ -1,0 +1,99 @@
+// The suites this card is built for: sizes, kernels, and what an SA record may ask for.
+//
+// A hot record names its kernels by queue number (work.ts): jobs of one kernel are collected in one queue.
+
+import {
+  CIPHER_AES_CBC,
+  CIPHER_NULL,
+  INTEGRITY_MD5_96,
+  INTEGRITY_NONE,
+  INTEGRITY_SHA1_96,
+  INTEGRITY_SHA256_128,
+  INTEGRITY_SHA384_192,
+  INTEGRITY_SHA512_256,
+} from './abi.ts'
+import { aesExpandKey } from './crypto/aes.ts'
+import { hmacPrepare } from './crypto/hmac-keys.ts'
+import { HASH_MD5, HASH_SHA1, HASH_SHA256, HASH_SHA384, HASH_SHA512 } from './crypto/job.ts'
+
+/** cipher queues: QUEUE_NONE has no kernel (NULL) */
+export const QUEUE_NONE: u32 = 0
+export const QUEUE_AES_10: u32 = 1
+export const QUEUE_AES_12: u32 = 2
+export const QUEUE_AES_14: u32 = 3
+export const CIPHER_QUEUES: u32 = 4
+
+/** hash queues: QUEUE_NONE has no kernel (no integrity) */
+export const QUEUE_MD5: u32 = 1
+export const QUEUE_SHA1: u32 = 2
+export const QUEUE_SHA256: u32 = 3
+export const QUEUE_SHA384: u32 = 4
+export const QUEUE_SHA512: u32 = 5
+export const HASH_QUEUES: u32 = 6
+
+/** no queue: the algorithm or this key length is not built */
+export const NOT_BUILT: u32 = 0xffffffff
+
+/** Queue of a cipher with a key of `keyBytes` bytes (without salt). */
+export function cipherQueue(cipher: u32, keyBytes: u32): u32 {
+  if (cipher === CIPHER_NULL) return keyBytes === 0 ? QUEUE_NONE : NOT_BUILT
+  if (cipher !== CIPHER_AES_CBC) return NOT_BUILT
+  if (keyBytes === 16) return QUEUE_AES_10
+  if (keyBytes === 24) return QUEUE_AES_12
+  return keyBytes === 32 ? QUEUE_AES_14 : NOT_BUILT
+}
+
+/** Queue of an integrity algorithm; its key has one length only (RFC 2403, RFC 2404, RFC 4868 §2.1.1). */
+export function hashQueue(integrity: u32, keyBytes: u32): u32 {
+  let queue: u32 = NOT_BUILT
+  if (integrity === INTEGRITY_NONE) queue = QUEUE_NONE
+  else if (integrity === INTEGRITY_MD5_96) queue = QUEUE_MD5
+  else if (integrity === INTEGRITY_SHA1_96) queue = QUEUE_SHA1
+  else if (integrity === INTEGRITY_SHA256_128) queue = QUEUE_SHA256
+  else if (integrity === INTEGRITY_SHA384_192) queue = QUEUE_SHA384
+  else if (integrity === INTEGRITY_SHA512_256) queue = QUEUE_SHA512
+  return queue !== NOT_BUILT && keyBytes === hashKeyBytes(queue) ? queue : NOT_BUILT
+}
+
+function hashKeyBytes(queue: u32): u32 {
+  if (queue === QUEUE_MD5) return 16
+  if (queue === QUEUE_SHA1) return 20
+  if (queue === QUEUE_SHA256) return 32
+  if (queue === QUEUE_SHA384) return 48
+  return queue === QUEUE_SHA512 ? 64 : 0
+}
+
+/** Bytes of the IV in the packet. */
+export function ivBytes(queue: u32): u32 {
+  return queue === QUEUE_NONE ? 0 : 16
+}
+
+/** The ciphertext is a multiple of this many bytes (RFC 4303 §2.4). */
+export function blockBytes(queue: u32): u32 {
+  return queue === QUEUE_NONE ? 4 : 16
+}
+
+/** Bytes of the ICV: the first of the digest (RFC 2403 §2, RFC 2404 §3, RFC 4868 §2.3). */
+export function icvBytes(queue: u32): u32 {
+  if (queue === QUEUE_NONE) return 0
+  if (queue === QUEUE_MD5 || queue === QUEUE_SHA1) return 12
+  if (queue === QUEUE_SHA256) return 16
+  return queue === QUEUE_SHA384 ? 24 : 32
+}
+
+/** Expands a cipher key into its schedule. */
+export function expandCipherKey(queue: u32, key: usize, keyBytes: u32, schedule: usize): void {
+  if (queue !== QUEUE_NONE) aesExpandKey(key, <i32>keyBytes, schedule)
+}
+
+/** Prepares an HMAC key. */
+export function expandHashKey(queue: u32, key: usize, keyBytes: u32, state: usize): void {
+  if (queue !== QUEUE_NONE) hmacPrepare(hashOf(queue), key, <i32>keyBytes, state)
+}
+
+function hashOf(queue: u32): i32 {
+  if (queue === QUEUE_MD5) return HASH_MD5
+  if (queue === QUEUE_SHA1) return HASH_SHA1
+  if (queue === QUEUE_SHA256) return HASH_SHA256
+  return queue === QUEUE_SHA384 ? HASH_SHA384 : HASH_SHA512
+}
