@@ -93,12 +93,15 @@ export class AspLoop {
     this.#nextTick = now + TICK_INTERVAL
   }
 
+  /** Several bursts: what stayed in the rings would wait for the next wake-up. */
   #takeInbox(): void {
-    if (this.#card.inbox() === 0) return
-    const received = this.view.inboxIn()
-    this.#protect(this.view.inboxOut())
-    this.#open(received)
-    this.#card.inboxDone()
+    for (let burst = 0; burst < BURSTS_PER_TURN; burst++) {
+      if (this.#card.inbox() === 0) return
+      const received = this.view.inboxIn()
+      this.#protect(this.view.inboxOut())
+      this.#open(received)
+      this.#card.inboxDone()
+    }
   }
 
   #outward(): void {

@@ -498,7 +498,8 @@ export const DELIVER_DEVICE = 8
 export const DELIVER_TUNNEL = 12
 
 // ---- inboxes: byte rings of whole packets, one writer and one reader each -------------------------------------------------
-// Ring n of ASP t holds packets from ASP n (its own ring stays unused). The control inbox of an ASP holds IKE.
+// Ring n of ASP t holds packets from ASP n; ring t of ASP t is written by control: ESP that reached its socket, for
+// whichever ASP has the SA (kind INBOX_IN only). The control inbox of an ASP holds IKE.
 // A record is INBOX_RECORD_BYTES of header, then the packet, then padding to a multiple of 64. A record never wraps:
 // where one does not fit before the end, a record of kind INBOX_SKIP fills the rest.
 

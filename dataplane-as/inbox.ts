@@ -1,7 +1,8 @@
 // Packets at the wrong ASP, and IKE: copied whole into the byte ring of whoever must have them.
 //
 // One ring per (giver, taker), so each has one writer and one reader. A full ring is a counted drop at the giver.
-// The taker works on the packets where they lie and frees the space with inboxDone().
+// The taker works on the packets where they lie and frees the space with inboxDone(). The ring that an ASP would have
+// to itself is control's: what came to its socket and is no IKE. Such a packet may still travel on to its ASP.
 
 import {
   AC_HANDED_OVER,
@@ -157,20 +158,18 @@ function close(ring: usize, record: usize): void {
   atomicStore(ring + INBOX_HEAD, load<u32>(ring + INBOX_HEAD) + load<u32>(record + INBOX_RECORD_TOTAL))
 }
 
-/** Fills descriptors with what the other ASPs handed over. Returns how many, both directions together. */
+/** Fills descriptors with what the other ASPs and control handed over. Returns how many, both directions together. */
 export function takeInbox(): u32 {
   store<u32>(block + ASP_INBOX_OUT, 0)
   store<u32>(block + ASP_INBOX_IN, 0)
-  for (let from: u32 = 1; from <= asps; from++) if (from !== self) takeRing(from)
+  for (let from: u32 = 1; from <= asps; from++) takeRing(from)
   return load<u32>(block + ASP_INBOX_OUT) + load<u32>(block + ASP_INBOX_IN)
 }
 
 /** Frees what takeInbox() handed out, be it to an instance that trapped over it. */
 export function releaseInbox(): void {
-  for (let from: u32 = 1; from <= asps; from++) {
-    if (from === self) continue
+  for (let from: u32 = 1; from <= asps; from++)
     atomicStore(ownRing(from) + INBOX_TAIL, load<u32>(pending(from)))
-  }
 }
 
 function ownRing(from: u32): usize {
@@ -196,7 +195,7 @@ function takeRing(from: u32): void {
     }
     const kind = load<u32>(record + INBOX_RECORD_KIND)
     if (kind === INBOX_OUT) describeOut(record)
-    else if (kind === INBOX_IN) describeIn(record)
+    else if (kind === INBOX_IN) describeIn(record, from)
     tail += total
   }
   store<u32>(pending(from), tail)
@@ -224,7 +223,7 @@ function describeOut(record: usize): void {
   store<u32>(block + ASP_INBOX_OUT, index + 1)
 }
 
-function describeIn(record: usize): void {
+function describeIn(record: usize, from: u32): void {
   const index = load<u32>(block + ASP_INBOX_IN)
   const descriptor = block + ASP_IN_DESCRIPTORS + index * IN_BYTES
   const source = load<u16>(record + INBOX_RECORD_SOURCE + SOCKADDR_FAMILY) !== 0
@@ -238,6 +237,6 @@ function describeIn(record: usize): void {
   store<u8>(descriptor + IN_ENCAPSULATION, load<u8>(record + INBOX_RECORD_ENCAPSULATION))
   store<u8>(descriptor + IN_TOS, load<u8>(record + INBOX_RECORD_TOS))
   store<u8>(descriptor + IN_PROTOCOL, load<u8>(record + INBOX_RECORD_PROTOCOL))
-  store<u8>(descriptor + IN_FLAGS, IN_FLAG_HANDED_OVER)
+  store<u8>(descriptor + IN_FLAGS, from === self ? 0 : IN_FLAG_HANDED_OVER)
   store<u32>(block + ASP_INBOX_IN, index + 1)
 }

@@ -143,6 +143,34 @@ test('packets at the wrong ASP are handed over: all arrives at ASP 1, the tunnel
   await one.stop()
 })
 
+test('ESP that reaches control goes to an ASP and on to the one with the SA', async () => {
+  const one = await bed({ steering: 'control' })
+  await join(one, { asp: 1, device: 'tun1', spis: [2000, 2001], families: [4] })
+  await join(one, { asp: 2, device: 'tun2', spis: [3000, 3001], families: [6] })
+  assert.equal(await pings(one, 4, 700), 700)
+  assert.equal(await pings(one, 6, 700), 700)
+  assert.deepEqual(drops(one), {})
+  const { foreign, inboxFull } = one.machines[0].counters()
+  assert.deepEqual({ foreign, inboxFull }, { foreign: 1400, inboxFull: 0 })
+  await one.stop()
+})
+
+test('a flood of ESP at control fills the ring, is dropped and counted, and the ring works on', async () => {
+  const one = await bed({ steering: 'control' })
+  await join(one)
+  const header = { source: OUTER[4][0], destination: OUTER[4][1], protocol: 17, tos: 0, dontFragment: true }
+  const large = new Uint8Array(1400).fill(9)
+  const [, machine] = one.machines
+  for (let index = 0; index < 200; index++) one.net.send(buildUdp(header, [4500, 4500], large))
+  await one.time.advance(50)
+  const { foreign, inboxFull } = machine.counters()
+  assert.equal(foreign + inboxFull, 200)
+  assert.ok(inboxFull > 0, 'the ring holds 128 KiB')
+  assert.deepEqual(drops(one), { 'unknown-spi': BigInt(foreign) })
+  assert.equal(await pings(one, 4, 4), 4)
+  await one.stop()
+})
+
 test('IKE that reaches an ASP goes to control with both addresses and without its marker', async () => {
   const one = await bed({ steering: 'first' })
   const received: unknown[] = []

@@ -6,8 +6,10 @@ import { createSocket, type RemoteInfo } from 'node:dgram'
 import { once } from 'node:events'
 import { readdirSync, readFileSync } from 'node:fs'
 import { after, before, test } from 'node:test'
+import type { ForeignDatagram } from '../bindings/control-inbox.ts'
 import { Arena } from '../bindings/linux/arena.ts'
 import { READY_DEVICE } from '../bindings/linux/asp-io.ts'
+import { attachSteering, type Instruction } from '../bindings/linux/bpf.ts'
 import { IPPROTO_ESP, MSG_DONTWAIT } from '../bindings/linux/constants.ts'
 import { Datagrams } from '../bindings/linux/datagrams.ts'
 import { createLinuxMachine } from '../bindings/linux/machine.ts'
@@ -192,10 +194,14 @@ function socketTests(): void {
   let families: UdpFamily[] = []
   let sockets: LinuxSockets
   const received: IkeDatagram[] = []
+  const foreign: ForeignDatagram[] = []
 
   before(() => {
     families = openUdp({ asps: ASPS, ...PORTS })
-    sockets = new LinuxSockets(families, PORTS, () => null)
+    sockets = new LinuxSockets(families, PORTS, {
+      sourceFor: () => null,
+      foreign: (datagram) => foreign.push(datagram) === 1,
+    })
     sockets.onDatagram((datagram) => received.push(datagram))
   })
   after(() => {
@@ -254,6 +260,22 @@ function socketTests(): void {
     assert.deepEqual([...reader.receive(asps[0])[0].data], [0xff])
     assert.deepEqual(reader.receive(natT), [])
     assert.equal(sockets.counters.foreign, 0)
+    sender.close()
+  })
+
+  test('ESP that comes to control is handed over with addresses and TOS; refused, it is counted', async () => {
+    const everythingToControl: Instruction[] = [[0x06, 0, 0, 0]]
+    attachSteering(families[0].natT, everythingToControl)
+    const sender = createSocket('udp4').bind(0, '10.255.0.1')
+    await once(sender, 'listening')
+    const esp = Uint8Array.of(0, 0, 1, 44, 0, 0, 0, 1, 5, 6, 7, 8)
+    sender.send(esp, 4500, '10.255.0.2')
+    sender.send(esp, 4500, '10.255.0.2')
+    await until(() => foreign.length === 2)
+    steerUdp(families, [1, 2])
+    const remote = { address: '10.255.0.1', port: sender.address().port }
+    assert.deepEqual(foreign[0], { local: { address: '10.255.0.2', port: 4500 }, remote, tos: 0, data: esp })
+    assert.deepEqual([sockets.counters.foreign, sockets.counters.inboxFull], [1, 1])
     sender.close()
   })
 

@@ -1,11 +1,13 @@
 // A whole machine in this thread: the same card, driver and ASP loop, over an in-process wire and kernel.
 //
-// The wire steers like the kernel's programs (SPI mod number of ASPs) unless `steering` is 'first': then
-// every datagram on the NAT traversal port reaches ASP 1, so that the inboxes carry what is not its own.
+// The wire steers like the kernel's programs (SPI mod number of ASPs) unless `steering` says otherwise: every
+// datagram on the NAT traversal port reaches ASP 1 ('first') or control ('control'), so that the inboxes carry
+// what is not theirs.
 
 import type { Address, Clock, CryptoJob, CryptoJobs, CryptoResult } from '../../control/ports.ts'
 import { AspLoop } from '../asp-loop.ts'
 import { AttachedCard } from '../attached-card.ts'
+import { handToAsp } from '../control-inbox.ts'
 import { PoolCryptoJobs } from '../crypto-jobs.ts'
 import { SystemEntropy } from '../entropy.ts'
 import { SystemFiles } from '../files.ts'
@@ -13,7 +15,7 @@ import type { Machine, MachineOptions } from '../machine.ts'
 import { SystemResolver } from '../resolver.ts'
 import { FakeAspIo } from './asp-io.ts'
 import { FakeHost } from './host.ts'
-import { type IpPacket, PROTOCOL_UDP, parseIp, parseUdp } from './ip.ts'
+import { type IpPacket, PROTOCOL_UDP, parseIp, parseUdp, type Udp } from './ip.ts'
 import { FakeKernel } from './kernel.ts'
 import type { FakeNet } from './net.ts'
 import { FakeSockets } from './sockets.ts'
@@ -25,7 +27,7 @@ const PROTOCOL_ESP = 50
 export type FakeMachineOptions = MachineOptions & {
   /** our addresses on the wire */
   addresses: Address[]
-  steering?: 'spi' | 'first'
+  steering?: 'spi' | 'first' | 'control'
 }
 
 /** `kernel` is the Routes port and more; host() adds a host to the networks behind the gateway. */
@@ -54,7 +56,7 @@ class InProcessMachine implements FakeMachine {
   readonly #ios: FakeAspIo[] = []
   readonly #loops: AspLoop[] = []
   readonly #deviceNames = new Map<number, string>()
-  readonly #counters = { strays: 0 }
+  readonly #counters = { strays: 0, foreign: 0, inboxFull: 0 }
   readonly #detach: () => void
   readonly #ended = new Set<number>()
   #running = true
@@ -154,10 +156,25 @@ class InProcessMachine implements FakeMachine {
     else if (udp.destinationPort !== this.#options.natTPort) this.#counters.strays++
     else if (isIke(udp.data) && this.#options.steering !== 'first')
       this.sockets.receive(header, udp, udp.data.subarray(4))
+    else if (this.#options.steering === 'control') this.#foreign(header, udp)
     else {
       this.#ios[this.#aspOf(udp.data)].queueDatagram(packet, header, udp)
       this.#schedule()
     }
+  }
+
+  /** ESP at control's socket, as in linux/machine.ts. */
+  #foreign(header: IpPacket, udp: Udp): void {
+    const asp = this.#loops.findIndex((_, index) => !this.#ended.has(index + 1)) + 1
+    const datagram = {
+      local: { address: header.destination, port: udp.destinationPort },
+      remote: { address: header.source, port: udp.sourcePort },
+      tos: header.tos,
+      data: udp.data,
+    }
+    if (asp === 0 || !handToAsp(this.card.cardMemory, asp, datagram)) this.#counters.inboxFull++
+    else this.#counters.foreign++
+    this.#schedule()
   }
 
   /** Index of the ASP that the steering names, among those that live. */

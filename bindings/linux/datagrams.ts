@@ -30,8 +30,11 @@ const CONTROL_LENGTH = 40
 const FLAGS = 48
 const RECEIVED = 56 // mmsghdr.msg_len
 
-/** data is a view into the receive area: valid until the next receive. local is null when the kernel named none. */
-export type Received = { data: Uint8Array; remote: Endpoint; local: Address | null }
+/**
+ * data is a view into the receive area: valid until the next receive. local is null when the kernel named none;
+ * tos is the TOS or traffic class of the outer header.
+ */
+export type Received = { data: Uint8Array; remote: Endpoint; local: Address | null; tos: number }
 
 export class Datagrams {
   readonly #arena = new Arena(SIZE)
@@ -47,7 +50,7 @@ export class Datagrams {
       const start = DATA + index * LARGEST
       const length = this.#arena.view.getUint32(HEADERS + index * C.MMSGHDR_SIZE + RECEIVED, true)
       const data = this.#arena.bytes.subarray(start, start + length)
-      received.push({ data, remote, local: this.#destination(index) })
+      received.push({ data, remote, ...this.#control(index) })
     }
     return received
   }
@@ -71,22 +74,29 @@ export class Datagrams {
     }
   }
 
-  #destination(index: number): Address | null {
+  /** Destination address and TOS out of the control messages. */
+  #control(index: number): { local: Address | null; tos: number } {
     const { view, bytes } = this.#arena
     const start = CONTROLS + index * CONTROL_SIZE
     const given = view.getUint32(HEADERS + index * C.MMSGHDR_SIZE + CONTROL_LENGTH, true)
     const end = start + Math.min(given, CONTROL_SIZE)
+    let local: Address | null = null
+    let tos = 0
     for (let at = start; at + C.CMSGHDR_SIZE <= end; ) {
       const length = view.getUint32(at, true)
-      if (length < C.CMSGHDR_SIZE || at + length > end) return null
+      if (length < C.CMSGHDR_SIZE || at + length > end) break
       const level = view.getInt32(at + 8, true)
       const type = view.getInt32(at + 12, true)
       const data = at + C.CMSGHDR_SIZE
-      if (level === C.SOL_IP && type === C.IP_PKTINFO) return addressText(bytes.subarray(data + 8, data + 12))
-      if (level === C.SOL_IPV6 && type === C.IPV6_PKTINFO) return addressText(bytes.subarray(data, data + 16))
+      if (level === C.SOL_IP && type === C.IP_PKTINFO)
+        local = addressText(bytes.subarray(data + 8, data + 12))
+      else if (level === C.SOL_IPV6 && type === C.IPV6_PKTINFO)
+        local = addressText(bytes.subarray(data, data + 16))
+      else if (level === C.SOL_IP && type === C.IP_TOS) tos = view.getUint8(data)
+      else if (level === C.SOL_IPV6 && type === C.IPV6_TCLASS) tos = view.getUint8(data)
       at += (length + 7) & ~7
     }
-    return null
+    return { local, tos }
   }
 
   /**

@@ -3,6 +3,7 @@
 import { HEADER_DEVICES } from '../../dataplane-as/abi.ts'
 import { AttachedCard } from '../attached-card.ts'
 import { monotonic, SystemClock } from '../clock.ts'
+import { type ForeignDatagram, handToAsp } from '../control-inbox.ts'
 import { PoolCryptoJobs } from '../crypto-jobs.ts'
 import { SystemEntropy } from '../entropy.ts'
 import { SystemFiles } from '../files.ts'
@@ -87,9 +88,20 @@ class LinuxMachine implements Machine {
   }
 
   #makeSockets(): LinuxSockets {
-    const sockets = new LinuxSockets(this.#udp, this.#options, (remote) => this.routes.sourceFor(remote))
+    const sockets = new LinuxSockets(this.#udp, this.#options, {
+      sourceFor: (remote) => this.routes.sourceFor(remote),
+      foreign: (datagram) => this.#foreign(datagram),
+    })
     this.#undo.push(() => sockets.stop())
     return sockets
+  }
+
+  /** ESP at control's socket: the first living ASP opens it or hands it on. */
+  #foreign(datagram: ForeignDatagram): boolean {
+    const [asp] = this.#living
+    if (asp === undefined || !handToAsp(this.card.cardMemory, asp, datagram)) return false
+    this.#hosts[asp - 1].signal()
+    return true
   }
 
   #removeDevices(): void {

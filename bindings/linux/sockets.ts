@@ -3,13 +3,15 @@
 // Counters:
 //   keepalives   one byte 0xff on the NAT traversal port
 //   short        1 to 3 bytes on the NAT traversal port that are no keepalive
-//   foreign      ESP that arrived here: dropped; the steering program never lets a non-zero SPI come here
+//   foreign      ESP that arrived here: handed to an ASP
+//   inboxFull    the same, dropped: that ASP's inbox was full, or no ASP lives
 //   unaddressed  datagrams whose destination address the kernel did not name
 //   unsent       datagrams the kernel refused (no route, no buffer, too long)
 //   noSocket     datagrams to send with a local port or address family that we have no socket for
 
 import type { Address, Endpoint, IkeDatagram, Sockets } from '../../control/ports.ts'
 import { familyOf } from '../address.ts'
+import type { ForeignDatagram } from '../control-inbox.ts'
 import { Datagrams, type Received } from './datagrams.ts'
 import { watchReadable } from './syscalls.ts'
 import type { UdpFamily } from './udp.ts'
@@ -18,19 +20,31 @@ const NON_ESP_MARKER = [0, 0, 0, 0]
 const KEEPALIVE = Uint8Array.of(0xff)
 const BURSTS_PER_TURN = 4 // a flood must not starve timers and the other ports
 
-export type SourceFor = (remote: Address) => Address | null
+export type SocketHooks = {
+  sourceFor(remote: Address): Address | null
+  /** takes ESP that came to control's socket; false: nobody could take it */
+  foreign(datagram: ForeignDatagram): boolean
+}
 
 type Channel = { fd: number; family: 4 | 6; port: number; encapsulated: boolean; watch: { close(): void } }
 
 export class LinuxSockets implements Sockets {
-  readonly counters = { keepalives: 0, short: 0, foreign: 0, unaddressed: 0, unsent: 0, noSocket: 0 }
+  readonly counters = {
+    keepalives: 0,
+    short: 0,
+    foreign: 0,
+    inboxFull: 0,
+    unaddressed: 0,
+    unsent: 0,
+    noSocket: 0,
+  }
   readonly #channels: Channel[]
   readonly #datagrams = new Datagrams()
-  readonly #sourceFor: SourceFor
+  readonly #hooks: SocketHooks
   #handler: (datagram: IkeDatagram) => void = () => {}
 
-  constructor(families: UdpFamily[], ports: { ikePort: number; natTPort: number }, sourceFor: SourceFor) {
-    this.#sourceFor = sourceFor
+  constructor(families: UdpFamily[], ports: { ikePort: number; natTPort: number }, hooks: SocketHooks) {
+    this.#hooks = hooks
     this.#channels = families.flatMap(({ family, ike, natT }) => [
       this.#open(ike, family, ports.ikePort, false),
       this.#open(natT, family, ports.natTPort, true),
@@ -70,7 +84,7 @@ export class LinuxSockets implements Sockets {
   }
 
   sourceFor(remote: Address): Address | null {
-    return this.#sourceFor(remote)
+    return this.#hooks.sourceFor(remote)
   }
 
   /** An IKE message that an ASP received on its socket; its marker is gone already. */
@@ -96,7 +110,7 @@ export class LinuxSockets implements Sockets {
     return received.map((one) => ({ ...one, data: Uint8Array.from(one.data) }))
   }
 
-  #accept(channel: Channel, { data, remote, local }: Received): void {
+  #accept(channel: Channel, { data, remote, local, tos }: Received): void {
     if (local === null) {
       this.counters.unaddressed++
       return
@@ -105,7 +119,13 @@ export class LinuxSockets implements Sockets {
     if (!channel.encapsulated) this.#handler({ local: here, remote, data })
     else if (data.length === 1 && data[0] === 0xff) this.counters.keepalives++
     else if (data.length < NON_ESP_MARKER.length) this.counters.short++
-    else if (data[0] !== 0 || data[1] !== 0 || data[2] !== 0 || data[3] !== 0) this.counters.foreign++
+    else if (data[0] !== 0 || data[1] !== 0 || data[2] !== 0 || data[3] !== 0)
+      this.#handOver({ local: here, remote, tos, data })
     else this.#handler({ local: here, remote, data: data.subarray(NON_ESP_MARKER.length) })
+  }
+
+  #handOver(datagram: ForeignDatagram): void {
+    if (this.#hooks.foreign(datagram)) this.counters.foreign++
+    else this.counters.inboxFull++
   }
 }
