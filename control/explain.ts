@@ -73,14 +73,14 @@ export function renderReport(report: Report): string {
   return parts.join('; ')
 }
 
-/** `offered …`, `allowed …` and the values that stand in one list only. */
+/** `offered …`, `allowed …`; and where the sentence does not explain it already, the values that differ. */
 function renderDifference(report: Report): string[] {
   const offered = report.offered ?? []
   const allowed = report.allowed ?? []
   const parts: string[] = []
   if (report.offered) parts.push(`peer offered ${listOrNone(offered)}`)
   if (report.allowed) parts.push(`allowed here ${listOrNone(allowed)}`)
-  const differing = differingFields(offered, allowed)
+  const differing = report.explanation === undefined ? differingFields(offered, allowed) : []
   if (differing.length > 0) parts.push(`differs in ${differing.join(', ')}`)
   return parts
 }
@@ -118,6 +118,8 @@ export function reportData(report: Report): Record<string, unknown> {
     offered: report.offered ?? [],
     allowed: report.allowed ?? [],
     differs: differingFields(report.offered ?? [], report.allowed ?? []),
+    peer: report.peer === undefined ? null : renderEndpoint(report.peer),
+    explanation: report.explanation ?? null,
     advice: report.advice ?? null,
     line: renderReport(report),
   }

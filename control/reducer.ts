@@ -5,7 +5,7 @@ import type { Config } from './config/model.ts'
 import type { Effect, GatewayEvent, TunnelEvent } from './effects.ts'
 import { hexSpi, REASONS, renderEndpoint } from './explain.ts'
 import { gatesOf } from './manage/gates.ts'
-import type { Action, ChildInstall, ChildSaId, Engine, Reason } from './sa/contract.ts'
+import type { Action, ChildInstall, ChildSaId, Engine, Reason, Report } from './sa/contract.ts'
 import { Lifecycle, type Surroundings } from './tunnel/lifecycle.ts'
 import { wipePeers } from './tunnel/peer.ts'
 import { enter, newTunnel, recordDeath, type Tunnel } from './tunnel/record.ts'
@@ -148,12 +148,19 @@ export class Reducer {
       case 'remove':
         return this.#remove(action.child, action.reason, now)
       case 'report':
-        return this.#life.reported(this.#tunnels.get(action.report.tunnel ?? ''), action.report)
+        return this.#life.reported(this.#concerned(action.report), action.report)
       case 'failed':
         return this.#failed(action.tunnel, action.reason, now)
       default:
         return this.#ikeAction(action)
     }
+  }
+
+  /** The tunnel that a report names; before the engine knows which one is meant, those to that peer. */
+  #concerned({ tunnel, peer }: Report): Tunnel[] {
+    const named = this.#tunnels.get(tunnel ?? '')
+    if (named !== undefined || tunnel !== null) return named === undefined ? [] : [named]
+    return [...this.#tunnels.values()].filter((each) => each.remote !== null && each.remote === peer?.address)
   }
 
   #ikeAction(action: Extract<Action, { kind: 'ike-up' | 'ike-down' | 'ike-rekeyed' | 'moved' }>) {

@@ -7,7 +7,7 @@ import { selectorsOf } from '../config/selectors.ts'
 import { REASONS, renderEndpoint, reportData } from '../explain.ts'
 import type { Gateway } from '../gateway.ts'
 import { deviceOf, staticRoutes, tunnelOfRoute } from '../tunnel/plan.ts'
-import { stateOf, type Tunnel } from '../tunnel/record.ts'
+import { causeOf, type KeptReport, stateOf, type Tunnel } from '../tunnel/record.ts'
 import { escapeText, plainNumber, safeValue } from './escape.ts'
 import { tunnelsNamed } from './find.ts'
 import { gatesOf } from './gates.ts'
@@ -75,6 +75,7 @@ function detailRow(gateway: Gateway, tunnel: Tunnel) {
     ...tunnelRow(gateway, tunnel),
     description: config.description === undefined ? null : escapeText(config.description),
     meaning: tunnel.reason === null ? null : REASONS[tunnel.reason].meaning,
+    cause: safeValue(causeOf(tunnel)),
     advice: tunnel.reason === null ? null : REASONS[tunnel.reason].advice,
     phase: tunnel.phase,
     inPhase: Math.round((now - tunnel.since) / 1000),
@@ -86,8 +87,15 @@ function detailRow(gateway: Gateway, tunnel: Tunnel) {
     routes: routesInto(gateway, config),
     sas: saRows(gateway, config.name),
     deaths: tunnel.deaths.map((death) => ({ ...death, at: new Date(death.at).toISOString() })),
-    reports: tunnel.reports.map((report) => safeValue(reportData(report))),
+    reports: tunnel.reports.map((report) => safeValue(reportRow(report), REPORT_DEPTH)),
   }
+}
+
+/** Nesting of an explanation: report, explanation, proposals, proposal, differences, difference, values. */
+const REPORT_DEPTH = 8
+
+function reportRow(report: KeptReport) {
+  return { at: new Date(report.at).toISOString(), times: report.times, ...reportData(report) }
 }
 
 function machineSide(gateway: Gateway, config: TunnelConfig) {

@@ -251,16 +251,19 @@ export class Lifecycle {
 
   // ---- words
 
-  /** Keeps the report with its tunnel and writes its line. */
-  reported(tunnel: Tunnel | undefined, report: Report) {
-    if (tunnel !== undefined) recordReport(tunnel, report)
-    const name = report.tunnel === null ? {} : { tunnel: report.tunnel }
-    this.log(report.level, renderReport(report), { ...name, reason: report.code })
+  /** Keeps the report with the tunnels it concerns and writes its line; a mere repetition is for those who debug. */
+  reported(tunnels: Tunnel[], report: Report) {
+    const at = this.#env.wall()
+    const news = tunnels.map((tunnel) => recordReport(tunnel, report, at))
+    const repeats = news.length > 0 && !news.includes(true)
+    const names = tunnels.map(({ config }) => config.name).join(' ') || report.tunnel
+    const fields = { ...(names === null ? {} : { tunnel: names }), reason: report.code }
+    this.log(repeats ? 'debug' : report.level, renderReport(report), fields)
   }
 
   #report(tunnel: Tunnel, code: Reason, text: string) {
     const { name } = tunnel.config
-    this.reported(tunnel, { tunnel: name, level: 'warning', code, text, advice: REASONS[code].advice })
+    this.reported([tunnel], { tunnel: name, level: 'warning', code, text, advice: REASONS[code].advice })
   }
 
   log(level: LogLevel, message: string, fields: LogFields) {

@@ -26,6 +26,9 @@ export type Death = {
   at: number // wall clock, ms
 }
 
+/** A report that was kept; `at` is the wall clock of its last repetition in ms, `times` counts equal ones in a row. */
+export type KeptReport = Report & { at: number; times: number }
+
 export type Tunnel = {
   config: TunnelConfig
   phase: Phase
@@ -44,7 +47,7 @@ export type Tunnel = {
   /** Child SAs in the card; true = allowed to send */
   children: Map<ChildSaId, boolean>
   deaths: Death[]
-  reports: Report[]
+  reports: KeptReport[]
 }
 
 const DEATHS_KEPT = 16
@@ -81,8 +84,21 @@ export function recordDeath(tunnel: Tunnel, death: Death) {
   if (tunnel.deaths.push(death) > DEATHS_KEPT) tunnel.deaths.shift()
 }
 
-export function recordReport(tunnel: Tunnel, report: Report) {
-  if (tunnel.reports.push(report) > REPORTS_KEPT) tunnel.reports.shift()
+/** Keeps the report; false when it only repeats the one before, as a tunnel that is tried again for ever does. */
+export function recordReport(tunnel: Tunnel, report: Report, at: number): boolean {
+  const last = tunnel.reports.at(-1)
+  if (last?.code === report.code && last.text === report.text) {
+    Object.assign(last, report, { at, times: last.times + 1 })
+    return false
+  }
+  if (tunnel.reports.push({ ...report, at, times: 1 }) > REPORTS_KEPT) tunnel.reports.shift()
+  return true
+}
+
+/** The sentence that says why the tunnel is not up: of the newest report about its reason; null when there is none. */
+export function causeOf({ reason, reports }: Tunnel): string | null {
+  if (reason === null) return null
+  return reports.findLast(({ code }) => code === reason)?.text ?? null
 }
 
 const STATES: Record<Phase, TunnelState> = {
