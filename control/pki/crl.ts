@@ -16,6 +16,7 @@ import { readExtension } from './extensions.ts'
 
 /** Byte fields are views of the DER. `entries` are the encoded revokedCertificates, walked on look-up. */
 export type Crl = {
+  der: Uint8Array
   issuer: Name
   thisUpdate: number
   nextUpdate: number | null
@@ -49,7 +50,25 @@ export function readCrl(der: Uint8Array): Crl | null {
   if (!equalBytes(algorithm.full, signed.algorithm.full) || rest.length > 0) return null
   if ((list && list.tag !== Tag.SEQUENCE) || hasCriticalExtension(extensions) !== false) return null
   const entries = list?.content ?? new Uint8Array(0)
-  return { issuer, thisUpdate, nextUpdate, entries, signature: signed.signature }
+  return { der, issuer, thisUpdate, nextUpdate, entries, signature: signed.signature }
+}
+
+/** True from thisUpdate until nextUpdate: a list without an end is never fresh (§5.1.2.5). now: milliseconds since 1970. */
+export function isFresh(crl: Crl, now: number): boolean {
+  return crl.thisUpdate <= now && crl.nextUpdate !== null && now < crl.nextUpdate
+}
+
+/** Revoked serial numbers of the list; null when it is malformed. */
+export function revokedSerials(crl: Crl): Uint8Array[] | null {
+  const serials: Uint8Array[] = []
+  for (let at = 0; at < crl.entries.length; ) {
+    const entry = readElement(crl.entries, at)
+    const serial = entry?.tag === Tag.SEQUENCE ? readUnsigned(readElement(entry.content)) : null
+    if (!entry || !serial) return null
+    serials.push(serial)
+    at += entry.full.length
+  }
+  return serials
 }
 
 /** Looks a serial number up: true revoked, false not on the list, null when the list is malformed (§5.3: hold counts as revoked). */

@@ -14,7 +14,7 @@ import { equalBytes } from '../wire/bytes.ts'
 import { matchesDn } from '../wire/dn.ts'
 import { describeIdentity } from '../wire/identity.ts'
 import { type Certificate, certificateText, readCertificate } from './certificate.ts'
-import { type Crl, isOnCrl, readCrl } from './crl.ts'
+import { type Crl, isFresh, isOnCrl, readCrl } from './crl.ts'
 import { constraintViolation, type GeneralName } from './general-name.ts'
 import { certificateHasIdentity } from './identity.ts'
 import { type Refusal, refuse } from './reasons.ts'
@@ -158,17 +158,21 @@ function namesOf(certificate: Certificate): GeneralName[] {
   return [...altNames, ...subjectName, ...mailNames]
 }
 
-/** Fresh lists of an issuer whose signature holds: only these say anything (security L8, L9). */
+/**
+ * The newest of an issuer's fresh lists whose signature holds: only it says anything (security L8, L9). An older one
+ * may still be fresh and hold a certificate that was on hold then.
+ */
 function usableCrls(issuer: Certificate, search: Search): Crl[] {
   const { now, allowSha1 } = search.input
   const { keyUsage } = issuer.extensions
   if (keyUsage && !keyUsage.has('cRLSign')) return []
-  return search.crls.filter((crl) => {
-    const isFresh = crl.thisUpdate <= now && crl.nextUpdate !== null && now < crl.nextUpdate
-    if (!isFresh || !matchesDn(crl.issuer.dn, issuer.subject.dn)) return false
+  const usable = search.crls.filter((crl) => {
+    if (!isFresh(crl, now) || !matchesDn(crl.issuer.dn, issuer.subject.dn)) return false
     const isAllowed = judgeAlgorithm(crl.signature, 'CRL', allowSha1) === null
     return isAllowed && verifies(crl.signature, issuer.spki)
   })
+  const newest = usable.reduce((latest, crl) => Math.max(latest, crl.thisUpdate), 0)
+  return usable.filter((crl) => crl.thisUpdate === newest)
 }
 
 function judgeRevocation(path: Certificate[], search: Search): Refusal | null {
