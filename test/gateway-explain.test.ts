@@ -4,11 +4,14 @@ import assert from 'node:assert/strict'
 import { before, describe, test } from 'node:test'
 import {
   createCa,
+  createCrl,
   issueCertificate,
   type MadeCertificate,
   makeKey,
   privateKeyPem,
+  serialOf,
 } from '../control/pki/make.ts'
+import { decodePem } from '../control/pki/pem.ts'
 import { Bed, BedFiles, BedWire, pass } from './gateway-bed.ts'
 import { circuit, LEFT, pair, RIGHT, type Site } from './gateway-pair.ts'
 
@@ -192,6 +195,7 @@ describe('certificates', () => {
     files.set('/etc/asegate/pki/private/me.pem', privateKeyPem(key))
     files.set('/etc/asegate/pki/certs/me.pem', pem)
     files.set('/etc/asegate/pki/trust/ca.pem', ca.certificate)
+    files.set('/etc/asegate/crl.pem', createCrl({ ca, revoked: [], now: now - DAY }).crl)
     const policy = ` local-auth rsa-signature
  remote-auth rsa-signature
  identity me
@@ -199,7 +203,10 @@ describe('certificates', () => {
  local-id fqdn ${name}.example
  remote-id fqdn ${other}.example
 ${name === 'b' ? ' role responder' : ''}`
-    const text = circuit(address, remote, net, { policy }).replace(/ pre-shared-key .*\n/, '')
+    const text = circuit(address, remote, net, { policy, global: 'pki crl ca file crl.pem' }).replace(
+      / pre-shared-key .*\n/,
+      '',
+    )
     return new Bed(text, { wire, address, files })
   }
 
@@ -215,6 +222,20 @@ ${name === 'b' ? ' role responder' : ''}`
       { tunnel: 't', remoteId: 'fqdn a.example', proof: 'certificate of ca' },
     ])
     assert.match(initiator.cause, /it does not accept us as fqdn a\.example with our certificate$/)
+  })
+
+  test('revoked', async () => {
+    const wire = new BedWire()
+    const [a, b] = [gateway('a', wire), gateway('b', wire)]
+    const [{ der }] = decodePem(a.files.read('/etc/asegate/pki/certs/me.pem'))!
+    const { crl } = createCrl({ ca, revoked: [{ serial: serialOf(der) }], now })
+    b.files.set('/etc/asegate/crl.pem', crl)
+    const { responder } = await explain(a, b, wire)
+    assert.equal(
+      responder.report.text,
+      'authentication of the peer failed: certificate "O=Provider, CN=a": the certificate is revoked by a fresh CRL of its issuer',
+    )
+    assert.equal(responder.explanation.fault, 'certificate-revoked')
   })
 
   test('issued by a CA that is not trusted', async () => {
