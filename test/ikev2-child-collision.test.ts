@@ -17,6 +17,7 @@ const SITUATIONS = {
   'new one deleted': 'the asked end deletes the new SA while the old one is being deleted',
   'new one withdrawn':
     'the asking end deletes the new SA instead of the old one: the old one may be renewed again',
+  'new one renewed': 'the asked end is to renew the new SA before the other has it: it waits',
   lost: 'the asked end does not know the SA: CHILD_SA_NOT_FOUND leads to a new one',
   'early delete': 'the asked end deletes the old SA itself, and its Delete overtakes its answer',
   'early delete, no answer': 'the same, and the answer never comes',
@@ -137,6 +138,18 @@ describe('a renewal without a collision', () => {
     play.isGapAllowed = true
     play.pass('b').wait(40_000)
     assert.equal(assertMirrored(play.bed), a.installed.size)
+  })
+
+  situation('new one renewed', () => {
+    const play = new Play().rekey('a').pass('a', { a: 'old*', b: 'old* a' })
+    const { b } = play.bed
+    const fresh = [...b.installed.keys()].at(-1)!
+    b.do(b.engine.rekeyChild(fresh, play.bed.now))
+    play.pass('b', { a: 'old a*', b: 'old* a' }) // the answer, and no request
+    play.pass('a', { a: 'old a*', b: 'old a*' }).pass('b').quiet()
+    play.wait(3_000)
+    assert.match(play.look('b'), /^old a b\*$/)
+    play.ends('b')
   })
 
   situation('lost', () => {

@@ -33,15 +33,22 @@ export function beginCreateChild(
   begin(context, sa, offerFor(context, peer, null, keRounds, group))
 }
 
-/** -- active -> (rekeying): a successor for this Child SA, unless it is gone or already cared for. */
+/**
+ * -- active -> (rekeying): a successor for this Child SA, unless it is gone or already cared for. One that the peer has
+ * asked for may not have reached it yet, and would be denied: that one waits until the peer uses it.
+ */
 export function beginRekeyChild(
   context: Context,
   sa: IkeSa,
   child: ChildSa,
   keRounds: number,
   group: DhGroup | null,
-): void {
+) {
   if (child.rekeying || child.deleting || child.state === 'draining') return
+  if (child.state === 'fresh') {
+    const at = context.now + context.options.temporaryFailureMs
+    return addTask(sa, { kind: 'rekey-child', child: child.id, keRounds, group }, at)
+  }
   const peer = context.state.peers.get(child.tunnel) ?? peerNow(context, sa.peer!)
   child.rekeying = true
   begin(context, sa, offerFor(context, peer, child.id, keRounds, group))

@@ -74,6 +74,7 @@ export class Play {
 
   /** A side deletes a Child SA (by label), as it does at the hard limit. */
   expire(name: Name, label = 'old'): this {
+    this.#name()
     const side = this.side(name)
     const child = [...side.installed.values()].find((each) => this.#labels.get(pairOf(each)) === label)
     assert.ok(child, `${name} has no ${label}`)
@@ -109,19 +110,18 @@ export class Play {
   release(flight: Flight, look?: Look): this {
     this.bed.arrive(flight)
     this.bed.computeAll()
-    this.#name()
     if (!this.isGapAllowed) this.#assertNoGap()
     if (look) this.looks(look)
     return this
   }
 
   looks(look: Look): this {
-    this.#name()
     assert.deepEqual({ a: this.look('a'), b: this.look('b') }, look)
     return this
   }
 
   look(name: Name): string {
+    this.#name()
     const side = this.side(name)
     const sending = side.sending.get('t')
     return [...side.installed.values()]
