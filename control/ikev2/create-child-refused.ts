@@ -33,7 +33,8 @@ export function receiveChildError(context: Context, sa: IkeSa, error: Notify, of
   const sides = { local: offer.localSelectors, remote: offer.remoteSelectors }
   const sent = sentFor(type, offered, sides, { what: 'other' })
   const where = { tunnel: offer.tunnel, peer: sa.remote }
-  reportPeerError(context, where, 'CREATE_CHILD_SA', type, { offered, authentic: true, sent })
+  const own = sent.what === 'proposals' ? { offered } : {}
+  reportPeerError(context, where, 'CREATE_CHILD_SA', type, { ...own, authentic: true, sent })
   endOffer(context, offer, reasonOfNotify(type))
 }
 
