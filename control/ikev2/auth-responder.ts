@@ -11,6 +11,7 @@ import { checkAuth, checkPsk, makeAuth } from './authenticate.ts'
 import { certificatePayloads, ownIdentity } from './certificates.ts'
 import { answerPayloads, chooseChild } from './child-answer.ts'
 import { installChild } from './children.ts'
+import { report } from './context.ts'
 import { sendResponse } from './exchange.ts'
 import { establish, finishHandshake, honourInitialContact } from './handshake.ts'
 import { find, hasNotify, notify } from './payloads.ts'
@@ -45,7 +46,7 @@ export function receiveAuthRequest(context: Context, sa: IkeSa, message: Message
   checkAuth(context, sa, peer, payloads, identity.value, idi.raw, (later, fault) => {
     if (fault !== null) return refuse(later, sa, message, datagram, fault, identity.value)
     sa.remoteId = describeIdentity(identity.value)
-    proveOurselves(later, sa, message, datagram)
+    proveOurselves(later, sa, message, datagram, identity.value)
   })
 }
 
@@ -99,19 +100,42 @@ function refuseOurselves(
 }
 
 /** The peer is who it says; now our own AUTH, after a signature job where the method needs one. */
-function proveOurselves(context: Context, sa: IkeSa, message: Message, datagram: IkeDatagram) {
+function proveOurselves(
+  context: Context,
+  sa: IkeSa,
+  message: Message,
+  datagram: IkeDatagram,
+  theirs: Identity,
+) {
   const peer = sa.peer!
   const identity = ownIdentity(peer)
   if (!identity) return refuseOurselves(context, sa, message, datagram, 'our local-id cannot be sent')
   const raw = idBody(identity.idType, identity.data)
   makeAuth(context, sa, peer, raw, (later, auth) => {
     if (!auth.ok) return refuseOurselves(later, sa, message, datagram, auth.why)
+    if (!admit(later, sa, theirs)) return refuse(later, sa, message, datagram, null, null)
     accept(later, sa, message, datagram, [
       { kind: 'IDr', ...identity, raw },
       ...certificatePayloads(peer),
       auth.payload,
     ])
   })
+}
+
+/** On-demand: everything is proven, so the peer gets a tunnel of its own, if the gateway has room for it. */
+function admit(context: Context, sa: IkeSa, identity: Identity): boolean {
+  const peer = sa.peer!
+  const { state, environment } = context
+  if (peer.remote !== null || !environment.admit) return true
+  const { local, remote } = sa
+  const admission = environment.admit(peer.tunnel, { identity, local, remote })
+  if (!admission.ok) {
+    report(context, admission.report)
+    return false
+  }
+  sa.peer = admission.peer
+  state.peers.set(sa.peer.tunnel, sa.peer)
+  return true
 }
 
 /** -- auth -> established, with the first Child SA or the reason why not; the IKE SA stays either way (§1.2). */

@@ -5,10 +5,10 @@ import type { ChildSuite, PeerConfig } from '../sa/contract.ts'
 import { u32 } from '../wire/bytes.ts'
 import { NotifyError, NotifyStatus } from '../wire/notify.ts'
 import { chooseChildProposal, encodeChildProposals, spiBytes } from '../wire/proposals.ts'
-import { narrowSelectors, selectorsWithin } from '../wire/selectors.ts'
+import { addressesMeet, narrowSelectors, selectorsWithin } from '../wire/selectors.ts'
 import type { Payload } from '../wire/types.ts'
 import { find, notify } from './payloads.ts'
-import { reportNoProposal, reportNoSelectors } from './reports.ts'
+import { reportNoProposal, reportNoSelectors, reportOverlap } from './reports.ts'
 import type { Context } from './state.ts'
 
 export type ChosenChild = {
@@ -61,6 +61,10 @@ export function chooseChild(
     return { ok: false, error: notify(NotifyError.TS_UNACCEPTABLE) }
   }
   const [{ peer, local, remote }] = narrowed
+  if (overlapsAnother(context, peer, remote)) {
+    reportOverlap(context, { ...where, tunnel: peer.tunnel }, remote)
+    return { ok: false, error: notify(NotifyError.TS_UNACCEPTABLE) }
+  }
   const choice = chooseChildProposal(offered.proposals, peer.childProposals, withDh)
   if (!choice.ok) {
     reportNoProposal(context, { ...where, tunnel: peer.tunnel }, 'IPsec', choice.refusal, peer.childProposals)
@@ -77,6 +81,18 @@ export function chooseChild(
     localSelectors: local,
     remoteSelectors: remote,
   }
+}
+
+/** On-demand: what two peers both claim would be routed to one of them only. */
+function overlapsAnother(context: Context, peer: PeerConfig, remote: TrafficSelector[]): boolean {
+  if (peer.template === undefined) return false
+  const { children, peers } = context.state
+  return [...children.values()].some(
+    (child) =>
+      child.tunnel !== peer.tunnel &&
+      peers.get(child.tunnel)?.template !== undefined &&
+      addressesMeet(child.remoteSelectors, remote),
+  )
 }
 
 function rank(each: Narrowed, prefers: (peer: PeerConfig) => boolean): number {

@@ -9,6 +9,7 @@ import type { Context, IkeSa } from './state.ts'
 export function candidatesFor(context: Context, local: Address, remote: Endpoint): PeerConfig[] {
   return [...context.state.peers.values()].filter(
     (peer) =>
+      peer.template === undefined && // those are reached through their template, which knows them by identity
       peer.role !== 'initiator' &&
       (peer.local === 'any' || peer.local === local) &&
       (peer.remote === null || peer.remote.address === remote.address),
@@ -52,6 +53,7 @@ export function peerNow(context: Context, peer: PeerConfig): PeerConfig {
 export function tunnelsOn(context: Context, sa: IkeSa): PeerConfig[] {
   if (!sa.peer) return []
   const own = sa.peer
+  if (own.template !== undefined) return [peerNow(context, own)]
   const others = [...context.state.peers.values()].filter(
     (peer) => peer.tunnel !== own.tunnel && sharesIkeSa(peer, own),
   )

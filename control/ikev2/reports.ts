@@ -1,7 +1,7 @@
 // Every refusal as data: what was offered, what is allowed, what to do. Words are rendered in explain.ts.
 
 import type { Identity } from '../config/model.ts'
-import type { Endpoint } from '../ports.ts'
+import type { Endpoint, TrafficSelector } from '../ports.ts'
 import type {
   AuthenticationFault,
   ChildSuite,
@@ -13,6 +13,7 @@ import type {
 import { describeIdentity } from '../wire/identity.ts'
 import { notifyName } from '../wire/notify.ts'
 import { describeChildSuite, describeIkeSuite, type ProposalRefusal } from '../wire/proposals.ts'
+import { describeSelector } from '../wire/selectors.ts'
 import { report } from './context.ts'
 import {
   proposalDifferences,
@@ -81,6 +82,19 @@ export function reportNoSelectors(
     allowed: explanation.allowed.map(pairText),
     advice: 'make traffic-selector local and remote mirror the peer’s',
     explanation,
+  })
+}
+
+/** On-demand: the peer asks for networks that another peer has. */
+export function reportOverlap(context: Context, where: Where, asked: TrafficSelector[]): void {
+  const networks = asked.map(describeSelector)
+  report(context, {
+    ...where,
+    level: 'error',
+    code: 'ts-unacceptable',
+    text: `the peer asks for ${networks.join(' ')}, which overlaps what another peer has`,
+    offered: networks,
+    advice: 'give each peer networks of its own in traffic-selector, here or at the peers',
   })
 }
 

@@ -39,6 +39,8 @@ export type TrustAnchor = { name: string; der: Uint8Array }
 /** Everything an engine needs for one tunnel with IKE, resolved from the configuration; secrets are bytes. */
 export type PeerConfig = {
   tunnel: string
+  /** on-demand: the tunnel that this one was made from when its peer had proven who it is (EngineEnvironment.admit) */
+  template?: string
   local: Address | 'any'
   remote: Endpoint | null // null: any (on-demand)
   localId: Identity
@@ -193,6 +195,11 @@ export type Action =
   | { kind: 'report'; report: Report }
   | { kind: 'drop'; reason: string; source: Endpoint | null }
 
+/** A peer of an on-demand tunnel gets a tunnel of its own, or is refused for a reason of the gateway's. */
+export type Admission = { ok: true; peer: PeerConfig } | { ok: false; report: Report }
+/** Who asks for admission: identity as proven, end points as it came. */
+export type Applicant = { identity: Identity; local: Endpoint; remote: Endpoint }
+
 /** The machine as an engine sees it: no socket, no clock, no file. */
 export type EngineEnvironment = {
   random(length: number): Uint8Array
@@ -200,6 +207,8 @@ export type EngineEnvironment = {
   allocateSpi(tunnel: string): number
   /** an allocated SPI whose Child SA never came up: no install and no remove will name it */
   releaseSpi?(spi: number): void
+  /** an authenticated peer of a tunnel whose remote is null; left out: such a tunnel has one peer at a time */
+  admit?(template: string, applicant: Applicant): Admission
   /** wall clock for certificate validity, milliseconds since 1970 */
   wall(): number
 }
@@ -241,6 +250,11 @@ export interface Engine {
    * Child SA whose peer uses it is switched to (§2.8): execute the actions.
    */
   activity(child: ChildSaId, now: number): Action[]
+  /**
+   * Protected traffic was sent on a child: a NAT between us needs no keepalive (RFC 3948 §4). Left out: the engine
+   * counts IKE messages only.
+   */
+  sent?(child: ChildSaId, now: number): Action[]
   /**
    * The card saw an authentic ESP packet of this tunnel, past its replay window, come from a new endpoint. Only the
    * engine knows whether the peer is behind a NAT and so may be followed (RFC 7296 §2.23): action moved, or nothing.

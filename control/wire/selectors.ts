@@ -115,6 +115,14 @@ export function narrowSelectors(
   return kept.length === 0 ? null : kept
 }
 
+/** Whether some address lies in both lists, whatever protocols and ports they name. */
+export function addressesMeet(a: TrafficSelector[], b: TrafficSelector[]): boolean {
+  const anyPort = { protocol: 0, startPort: 0, endPort: 65535 }
+  return a.some((one) =>
+    b.some((other) => intersectSelectors({ ...one, ...anyPort }, { ...other, ...anyPort })),
+  )
+}
+
 /** Shape test for prefixes: length when start and end are the ends of one prefix, else null. */
 function prefixLength(start: Uint8Array, end: Uint8Array): number | null {
   let bits = 0
