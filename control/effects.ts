@@ -36,6 +36,8 @@ export type GatewayEvent =
   | { kind: 'tick' }
   /** protected traffic arrived on these Child SAs */
   | { kind: 'activity'; children: ChildSaId[] }
+  /** protected traffic left on these */
+  | { kind: 'sent'; children: ChildSaId[] }
   | { kind: 'rekey'; child: ChildSaId }
   | { kind: 'shutdown' }
 

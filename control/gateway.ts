@@ -257,10 +257,15 @@ export class Gateway {
     this.#submit({ kind: 'tick' })
   }
 
-  /** Liveness needs no probe where traffic arrives (RFC 7296 §2.4); a rekeyed SA is switched to (§2.8). */
+  /**
+   * Liveness needs no probe where traffic arrives (RFC 7296 §2.4); a rekeyed SA is switched to (§2.8); a NAT needs no
+   * keepalive where traffic leaves (RFC 3948 §4).
+   */
   #watch(now: number) {
     const children = this.dataplane.children.active()
     if (children.length > 0) this.#submit({ kind: 'activity', children })
+    const senders = this.dataplane.children.sentOn()
+    if (senders.length > 0) this.#submit({ kind: 'sent', children: senders })
     const switching = [...this.tunnels.values()].some((tunnel) =>
       [...tunnel.children.values()].includes(false),
     )

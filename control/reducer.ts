@@ -66,6 +66,9 @@ export class Reducer {
       case 'activity':
         for (const child of event.children) this.#run(this.#engine.activity(child, now), now)
         return
+      case 'sent':
+        for (const child of event.children) this.#run(this.#engine.sent?.(child, now) ?? [], now)
+        return
       case 'rekey':
         return this.#run(this.#engine.rekeyChild(event.child, now), now)
       case 'shutdown':

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { Endpoint } from '../control/ports.ts'
 import type { Action, Engine } from '../control/sa/contract.ts'
-import { Bed } from './gateway-bed.ts'
+import { Bed, pass } from './gateway-bed.ts'
 import { circuit, LEFT, pair, RIGHT, type Site, upPair } from './gateway-pair.ts'
 
 /** What the card accepts for the tunnel, whatever this end sends. */
@@ -151,4 +151,30 @@ test('a keepalive of the engine leaves as one, not as an IKE message', () => {
   bed.gateway.start()
   assert.deepEqual(bed.keepalives, [{ local, remote }])
   assert.equal(bed.wire.sent.length, 0)
+})
+
+describe('keepalives of a gateway behind a NAT', () => {
+  const site: Site = { tunnel: ' nat-traversal force', policy: ' dpd interval 300 retries 3' }
+
+  async function forced() {
+    const bed = await upPair(site, { ...site, policy: `${site.policy}\n role responder` })
+    return { ...bed, tick: () => pass(5_000, bed.wire, ...bed.beds) }
+  }
+
+  test('a tunnel without traffic sends one in 20 s', async () => {
+    const { a, tick } = await forced()
+    for (let step = 0; step < 9; step++) await tick()
+    assert.equal(a.keepalives.length, 2)
+    assert.deepEqual(a.keepalives[0].remote, { address: RIGHT, port: 4500 })
+  })
+
+  test('a tunnel that sends needs none', async () => {
+    const { a, tick } = await forced()
+    const [sender] = a.card.of('out').filter(({ active }) => active)
+    for (let step = 0; step < 9; step++) {
+      sender.packets += 1n
+      await tick()
+    }
+    assert.deepEqual(a.keepalives, [])
+  })
 })

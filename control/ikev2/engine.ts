@@ -7,7 +7,7 @@
 //   receive  requests  responses   a datagram's way       exchange  retransmit  tasks  timers   ids, window, time
 
 import { wipe } from '../crypto/suite.ts'
-import type { Address, CryptoResult, IkeDatagram } from '../ports.ts'
+import type { Address, CryptoResult, Endpoint, IkeDatagram } from '../ports.ts'
 import type {
   Action,
   ChildSaId,
@@ -21,6 +21,7 @@ import type {
 import { activateChild } from './children.ts'
 import { clearTunnel, initiateTunnel, renewIkeSa, shutDown } from './commands.ts'
 import { continueJob } from './jobs.ts'
+import { followPackets } from './mobility.ts'
 import { DEFAULT_OPTIONS, type EngineOptions } from './options.ts'
 import { receiveDatagram, releaseHeld } from './receive.ts'
 import type { ChildSa, Context, EngineState, IkeSa } from './state.ts'
@@ -120,13 +121,14 @@ class Ikev2Engine implements Engine {
 
   tick(now: number): Action[] {
     return this.#run(now, (context) => {
-      for (const sa of [...this.#state.sas.values()]) if (saDeadline(sa) <= now) tickSa(context, sa)
+      for (const sa of [...this.#state.sas.values()]) if (saDeadline(context, sa) <= now) tickSa(context, sa)
     })
   }
 
   deadline(): number {
+    const context = { options: this.#options }
     let earliest = Number.POSITIVE_INFINITY
-    for (const sa of this.#state.sas.values()) earliest = Math.min(earliest, saDeadline(sa))
+    for (const sa of this.#state.sas.values()) earliest = Math.min(earliest, saDeadline(context, sa))
     return earliest
   }
 
@@ -136,6 +138,16 @@ class Ikev2Engine implements Engine {
       sa.confirmed = true
       activateChild(context, found)
     })
+  }
+
+  sent(child: ChildSaId, now: number): Action[] {
+    return this.#withChild(child, now, (_context, sa) => {
+      sa.lastOutbound = now
+    })
+  }
+
+  peerAddress(tunnel: string, remote: Endpoint, now: number): Action[] {
+    return this.#run(now, (context) => followPackets(context, tunnel, remote))
   }
 
   rekeyChild(child: ChildSaId, now: number): Action[] {

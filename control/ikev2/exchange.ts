@@ -93,6 +93,7 @@ export function transmit(context: Context, sa: IkeSa, exchange: Exchange): void 
   exchange.attempt++
   const wait = waitAfter(exchange.attempt, context.options.retransmit, randomByte(context))
   exchange.nextAt = Math.min(context.now + wait, exchange.giveUpAt)
+  sa.lastOutbound = context.now
   sendTo(context, sa.local, sa.remote, exchange.datagram)
 }
 
@@ -123,6 +124,7 @@ export function keepResponse(
   sa.answered = { messageId, digest: digestOf(cause.data), datagram }
   sa.expectedRequestId = messageId + 1
   sa.workingOn = null
+  sa.lastOutbound = context.now
   sendTo(context, cause.local, cause.remote, datagram)
 }
 

@@ -45,6 +45,10 @@ export function createHeir(context: Context, old: IkeSa, agreed: AgreedIke, shar
 export function inherit(context: Context, old: IkeSa, heir: IkeSa): void {
   heir.state = 'established'
   heir.confirmed = true
+  heir.local = old.local
+  heir.remote = old.remote
+  heir.movedAt = old.movedAt
+  heir.lastOutbound = old.lastOutbound
   startLifetimes(context, heir)
   moveChildren(old, heir)
   old.state = 'replaced'

@@ -33,6 +33,10 @@ export type EngineOptions = {
   temporaryFailureMs: number
   /** TEMPORARY_FAILURE for so long: both ends are out of step, the IKE SA ends (RFC 7296 §2.25) */
   outOfStepMs: number
+  /** behind a NAT: silence after which its mapping is refreshed (RFC 3948 §4) */
+  keepaliveMs: number
+  /** a peer behind a NAT is followed to a new address at most this often (security H4) */
+  moveMs: number
   /** which of two equal IKE SAs goes: its initiator deletes it, later the other end does */
   duplicateMs: number
   maxChildren: number
@@ -58,6 +62,8 @@ export const DEFAULT_OPTIONS: EngineOptions = {
   replacedMs: 60_000,
   temporaryFailureMs: 2_000,
   outOfStepMs: 180_000,
+  keepaliveMs: 20_000,
+  moveMs: 2_000,
   duplicateMs: 10_000,
   maxChildren: 64,
   messageIdLimit: 0xffff_fe00,

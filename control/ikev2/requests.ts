@@ -5,10 +5,11 @@ import { NotifyError } from '../wire/notify.ts'
 import { describeMalformed } from '../wire/reasons.ts'
 import { Exchange, type Header, type Malformed, type Message, ProtocolId } from '../wire/types.ts'
 import { receiveAuthRequest } from './auth-responder.ts'
-import { act, drop, report, sameEndpoint } from './context.ts'
+import { drop, report } from './context.ts'
 import { receiveChildRequest } from './create-child-responder.ts'
 import { sendResponse } from './exchange.ts'
 import { receiveInformational } from './informational.ts'
+import { follow, mayFollow } from './mobility.ts'
 import { find, findAll, notify } from './payloads.ts'
 import { receiveRekeyRequest } from './rekey-ike-responder.ts'
 import { leave, linger, tunnelOf } from './sas.ts'
@@ -57,12 +58,7 @@ const syntaxError = { type: NotifyError.INVALID_SYNTAX, data: new Uint8Array(0) 
 export function noteLife(context: Context, sa: IkeSa, datagram: IkeDatagram): void {
   sa.lastInbound = context.now
   if (sa.state === 'established') sa.confirmed = true
-  if (sa.state !== 'established' || sameEndpoint(sa.remote, datagram.remote)) return
-  const mayMove = sa.nat.remote && (!sa.nat.local || sa.peer?.natTraversal === 'force')
-  if (!mayMove) return
-  sa.remote = datagram.remote
-  sa.local = datagram.local
-  act(context, { kind: 'moved', ikeSa: sa.id, tunnel: tunnelOf(sa), remote: datagram.remote })
+  if (mayFollow(context, sa, datagram.remote)) follow(context, sa, datagram.local, datagram.remote)
 }
 
 /**

@@ -54,6 +54,8 @@ export function createIkeSa(context: Context, fields: NewIkeSa): IkeSa {
     createdAt: context.now,
     establishedAt: never,
     lastInbound: context.now,
+    lastOutbound: context.now,
+    movedAt: Number.NEGATIVE_INFINITY,
     softAt: never,
     hardAt: never,
     endAt: never,

@@ -204,6 +204,10 @@ export type IkeSa = {
   createdAt: number
   establishedAt: number
   lastInbound: number
+  /** when anything of this SA last went out to the peer: IKE, protected packets, keepalives */
+  lastOutbound: number
+  /** when the peer's address was last followed (§2.23) */
+  movedAt: number
   softAt: number
   hardAt: number
   /** half-open, lingering, replaced and childless SAs go at this time */

@@ -9,6 +9,7 @@ import { endDuplicate } from './duplicates.ts'
 import { transmit } from './exchange.ts'
 import { failHandshake } from './handshake.ts'
 import { beginProbe } from './informational.ts'
+import { keepAlive, keepaliveAt } from './mobility.ts'
 import { SPARE_IDS } from './options.ts'
 import { beginRekeyIke } from './rekey-ike.ts'
 import { reasonOfNotify } from './reports.ts'
@@ -19,8 +20,9 @@ import { addTask, takeTask, taskDeadline } from './tasks.ts'
 const never = Number.POSITIVE_INFINITY
 
 /** When this SA wants tick() next, monotonic ms. */
-export function saDeadline(sa: IkeSa): number {
-  const own = Math.min(sa.endAt, sa.softAt, sa.hardAt, sa.duplicateAt, probeAt(sa), taskDeadline(sa))
+export function saDeadline(context: Pick<Context, 'options'>, sa: IkeSa): number {
+  const work = Math.min(probeAt(sa), keepaliveAt(context, sa), taskDeadline(sa))
+  const own = Math.min(sa.endAt, sa.softAt, sa.hardAt, sa.duplicateAt, work)
   const children = [...sa.children.values()].map((child) =>
     Math.min(child.softAt, child.hardAt, child.removeAt),
   )
@@ -46,6 +48,7 @@ export function tickSa(context: Context, sa: IkeSa) {
   if (now >= sa.softAt || idsLeft < 0) renewIke(sa)
   if (now >= sa.duplicateAt) endDuplicate(context, sa)
   if (now >= probeAt(sa)) addTask(sa, { kind: 'probe' })
+  if (now >= keepaliveAt(context, sa)) keepAlive(context, sa)
   runTasks(context, sa)
 }
 

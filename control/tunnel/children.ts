@@ -33,6 +33,7 @@ type Child = {
   maySend: boolean
   order: number
   lastPackets: bigint
+  lastSent: bigint
 }
 
 const GIB = 2 ** 30
@@ -56,7 +57,15 @@ export class Children {
       const inbound = this.#add(child, inboundSa(child, tunnel), 'in', now)
       const outbound = this.#addOrUndo(child, outboundSa(child, tunnel), inbound, now)
       const order = this.#installed++
-      const entry = { tunnel: child.tunnel, inbound, outbound, maySend: false, order, lastPackets: 0n }
+      const entry = {
+        tunnel: child.tunnel,
+        inbound,
+        outbound,
+        maySend: false,
+        order,
+        lastPackets: 0n,
+        lastSent: 0n,
+      }
       this.#children.set(child.child, entry)
     } finally {
       wipeKeys(child)
@@ -107,6 +116,17 @@ export class Children {
       const { packets } = this.#card.saCounters(child.inbound.ref)
       if (packets !== child.lastPackets) seen.push(id)
       child.lastPackets = packets
+    }
+    return seen
+  }
+
+  /** Child SAs on which protected traffic left since the last call. */
+  sentOn(): ChildSaId[] {
+    const seen: ChildSaId[] = []
+    for (const [id, child] of this.#children) {
+      const { packets } = this.#card.saCounters(child.outbound.ref)
+      if (packets !== child.lastSent) seen.push(id)
+      child.lastSent = packets
     }
     return seen
   }

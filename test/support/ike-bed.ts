@@ -39,6 +39,7 @@ export class Side {
   readonly reports: Report[] = []
   readonly drops: string[] = []
   readonly moved: Endpoint[] = []
+  readonly keepalives: { at: number; local: Endpoint; remote: Endpoint }[] = []
   readonly spis = new Set<number>()
   readonly jobs: PendingJob[] = []
   readonly jobKinds: string[] = []
@@ -108,6 +109,9 @@ export class Side {
         return
       case 'moved':
         this.moved.push(action.remote)
+        return
+      case 'keepalive':
+        this.keepalives.push({ at: this.bed.now, local: action.local, remote: action.remote })
         return
       case 'failed':
         this.failed.push(action)
