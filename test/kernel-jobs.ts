@@ -3,11 +3,23 @@
  * kernel tests, the vector kinds and the measurements share.
  */
 import {
+  AEAD_JOB_AAD,
+  AEAD_JOB_AAD_BYTES,
+  AEAD_JOB_BYTES,
+  AEAD_JOB_DATA,
+  AEAD_JOB_KEY,
+  AEAD_JOB_LENGTH,
+  AEAD_JOB_NONCE,
+  AEAD_JOB_OK,
+  AEAD_JOB_TABLE,
+  AEAD_JOB_TAG,
+  AEAD_TAG_BYTES,
   AES_SCHEDULE_BYTES,
   CIPHER_JOB_BLOCKS,
   CIPHER_JOB_BYTES,
   CIPHER_JOB_DATA,
   CIPHER_JOB_SCHEDULE,
+  GHASH_TABLE_BYTES,
   HASH_JOB_BYTES,
   HASH_JOB_DATA,
   HASH_JOB_EXTRA,
@@ -24,13 +36,34 @@ import {
   HMAC_STATE_BYTES,
 } from '../dataplane-as/crypto/job.ts'
 import { KERNEL_SCRATCH_BYTES } from '../dataplane-as/crypto/scratch.ts'
-import { instantiateKernels, KERNEL_FREE_FROM, KERNEL_MEMORY_BYTES, type Kernels } from './kernel-wasm.ts'
+import {
+  instantiateKernels,
+  KERNEL_FREE_FROM,
+  KERNEL_MEMORY_BYTES,
+  type Kernels,
+  type Variant,
+} from './kernel-wasm.ts'
 
 /** One message for the cipher kernels; `data` is a whole number of 16-byte blocks. */
 export type CipherMessage = { key: Uint8Array; iv: Uint8Array; data: Uint8Array }
 
 /** One message for the hash kernels; `extra` is empty or 4 bytes hashed behind the data. */
 export type HashMessage = { key: Uint8Array; data: Uint8Array; extra?: Uint8Array; icvBytes: number }
+
+/** One message for the AEAD kernels; `tag` is what open verifies, seal writes over it. */
+export type AeadMessage = {
+  key: Uint8Array
+  nonce: Uint8Array
+  aad: Uint8Array
+  data: Uint8Array
+  tag?: Uint8Array
+}
+
+/** What came of one message: `ok` is what open said. */
+export type AeadResult = { data: Uint8Array; tag: Uint8Array; ok: boolean }
+
+/** The AEAD algorithms. */
+export type AeadName = 'aes-gcm' | 'chacha20-poly1305'
 
 /** The hashes by the name of node:crypto. */
 export const hashes = {
@@ -44,14 +77,15 @@ export type HashName = keyof typeof hashes
 
 /** An instance with its memory handed out from the end downwards: what is placed first ends the memory. */
 export class KernelBench {
-  readonly kernels: Kernels = instantiateKernels()
+  readonly kernels: Kernels
   readonly bytes: Uint8Array
   readonly view: DataView
   readonly scratch = KERNEL_FREE_FROM
   private readonly floor = KERNEL_FREE_FROM + KERNEL_SCRATCH_BYTES
   private top = KERNEL_MEMORY_BYTES
 
-  constructor() {
+  constructor(variant: Variant = 'plain') {
+    this.kernels = instantiateKernels(variant)
     this.bytes = new Uint8Array(this.kernels.memory.buffer)
     this.view = new DataView(this.kernels.memory.buffer)
   }
@@ -146,6 +180,82 @@ export class KernelBench {
     const { jobs, icvs } = this.hashJobs(hash, messages)
     this.runHmac(hash, jobs, messages.length)
     return messages.map(({ icvBytes }, i) => this.bytes.slice(icvs[i], icvs[i] + icvBytes))
+  }
+
+  /**
+   * Places messages, keys and records for the AEAD kernels; all keys have one length. The tag stands behind
+   * the data. Messages with the same key array share what is made of it.
+   */
+  aeadJobs(
+    algorithm: AeadName,
+    messages: readonly AeadMessage[],
+  ): { jobs: number; data: number[]; tags: number[] } {
+    const tags: number[] = []
+    const data = messages.map(({ data, tag }) => {
+      tags.push(this.place(tag ?? new Uint8Array(AEAD_TAG_BYTES)))
+      return this.place(data)
+    })
+    const jobs = this.reserve(messages.length * AEAD_JOB_BYTES, 4)
+    const keys = new Map<Uint8Array, { key: number; table: number }>()
+    messages.forEach(({ key, nonce, aad, data: { length } }, i) => {
+      if (!keys.has(key)) keys.set(key, this.aeadKey(algorithm, key))
+      const job = jobs + i * AEAD_JOB_BYTES
+      const put = (field: number, value: number) => this.view.setUint32(job + field, value, true)
+      put(AEAD_JOB_KEY, keys.get(key)!.key)
+      put(AEAD_JOB_TABLE, keys.get(key)!.table)
+      put(AEAD_JOB_DATA, data[i])
+      put(AEAD_JOB_LENGTH, length)
+      put(AEAD_JOB_AAD, this.place(aad))
+      put(AEAD_JOB_AAD_BYTES, aad.length)
+      put(AEAD_JOB_TAG, tags[i])
+      this.bytes.set(nonce, job + AEAD_JOB_NONCE)
+    })
+    return { jobs, data, tags }
+  }
+
+  /** Points the first record of `jobs` at data or AAD that was placed elsewhere. */
+  moveAead(jobs: number, part: 'data' | 'aad', to: number): void {
+    this.view.setUint32(jobs + (part === 'data' ? AEAD_JOB_DATA : AEAD_JOB_AAD), to, true)
+  }
+
+  /** Places an AEAD key and what the kernels need of it. */
+  private aeadKey(algorithm: AeadName, key: Uint8Array): { key: number; table: number } {
+    const placed = this.place(key)
+    if (algorithm === 'chacha20-poly1305') return { key: placed, table: 0 }
+    const table = this.reserve(GHASH_TABLE_BYTES, 16)
+    const schedule = this.reserve(AES_SCHEDULE_BYTES, 16)
+    this.kernels.gcmPrepare(placed, key.length, schedule, table, this.scratch)
+    return { key: schedule, table }
+  }
+
+  /** Runs an AEAD kernel over messages whose keys have one length; returns the results in their order. */
+  aead(algorithm: AeadName, direction: 'seal' | 'open', messages: readonly AeadMessage[]): AeadResult[] {
+    const { jobs, data, tags } = this.aeadJobs(algorithm, messages)
+    this.runAead(algorithm, direction, jobs, messages.length, messages[0].key.length)
+    return messages.map(({ data: { length } }, i) => ({
+      data: this.bytes.slice(data[i], data[i] + length),
+      tag: this.bytes.slice(tags[i], tags[i] + AEAD_TAG_BYTES),
+      ok: this.view.getUint32(jobs + i * AEAD_JOB_BYTES + AEAD_JOB_OK, true) === 1,
+    }))
+  }
+
+  /** Runs an AEAD kernel over records that stand already. */
+  runAead(
+    algorithm: AeadName,
+    direction: 'seal' | 'open',
+    jobs: number,
+    count: number,
+    keyBytes: number,
+  ): void {
+    const { aesGcmSeal, aesGcmOpen, chachaSeal, chachaOpen } = this.kernels
+    const seal = direction === 'seal'
+    if (algorithm === 'aes-gcm') {
+      const kernel = seal ? aesGcmSeal : aesGcmOpen
+      kernel(jobs, count, keyBytes / 4 + 6, this.scratch)
+    } else {
+      const kernel = seal ? chachaSeal : chachaOpen
+      kernel(jobs, count, this.scratch)
+    }
   }
 
   /** Runs the kernel of a hash over records that stand already. */

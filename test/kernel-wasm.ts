@@ -14,6 +14,11 @@ export type Kernels = {
   aesExpandKey(key: number, keyBytes: number, schedule: number): void
   aesCbcEncrypt(jobs: number, count: number, rounds: number, scratch: number): void
   aesCbcDecrypt(jobs: number, count: number, rounds: number, scratch: number): void
+  gcmPrepare(key: number, keyBytes: number, schedule: number, table: number, scratch: number): void
+  aesGcmSeal(jobs: number, count: number, rounds: number, scratch: number): void
+  aesGcmOpen(jobs: number, count: number, rounds: number, scratch: number): void
+  chachaSeal(jobs: number, count: number, scratch: number): void
+  chachaOpen(jobs: number, count: number, scratch: number): void
   hmacPrepare(hash: number, key: number, keyBytes: number, state: number): void
   hmacMd5(jobs: number, count: number, scratch: number): void
   hmacSha1(jobs: number, count: number, scratch: number): void
@@ -25,16 +30,19 @@ export type Kernels = {
 /** Bytes of the module's memory. */
 export const KERNEL_MEMORY_BYTES = 64 * 65536
 /** The first address that the module's own constants do not use. */
-export const KERNEL_FREE_FROM = 4096
+export const KERNEL_FREE_FROM = 8192
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const crypto = `${root}dataplane-as/crypto/`
-const entries = ['aes.ts', 'aes-cbc.ts', 'hmac.ts']
+const entries = ['aes.ts', 'aes-cbc.ts', 'aes-gcm.ts', 'chacha-poly.ts', 'hmac.ts']
 const options = ['--config', 'none', '-O3', '--noAssert', '--runtime', 'stub', '--enable', 'simd']
 
+/** The instruction set of a module: one may be compiled with relaxed SIMD, which not every engine has. */
+export type Variant = 'plain' | 'relaxed'
+
 /** A new instance with a memory of its own. */
-export function instantiateKernels(): Kernels {
-  const instance = new WebAssembly.Instance(new WebAssembly.Module(readFileSync(kernelFile())))
+export function instantiateKernels(variant: Variant = 'plain'): Kernels {
+  const instance = new WebAssembly.Instance(new WebAssembly.Module(readFileSync(kernelFile(variant))))
   const kernels = instance.exports as unknown as Kernels
   const free = new Uint8Array(kernels.memory.buffer, KERNEL_FREE_FROM)
   if (free.some((byte) => byte !== 0)) throw new Error('the kernels have constants beyond KERNEL_FREE_FROM')
@@ -42,20 +50,20 @@ export function instantiateKernels(): Kernels {
 }
 
 /** The compiled module, compiled now if the sources changed. */
-function kernelFile(): string {
+function kernelFile(variant: Variant): string {
   const hash = createHash('sha256')
   for (const folder of [crypto, `${crypto}generated/`]) {
     for (const name of readdirSync(folder).sort()) {
       if (name.endsWith('.ts')) hash.update(`${name}\n`).update(readFileSync(folder + name))
     }
   }
-  const file = `${root}build/kernels-${hash.digest('hex').slice(0, 16)}.wasm`
-  if (!existsSync(file)) compile(file)
+  const file = `${root}build/kernels-${variant}-${hash.digest('hex').slice(0, 16)}.wasm`
+  if (!existsSync(file)) compile(file, variant)
   return file
 }
 
 /** Compiles under a name of this process and renames, so that nobody reads half a file. */
-function compile(file: string): void {
+function compile(file: string, variant: Variant): void {
   mkdirSync(`${root}build`, { recursive: true })
   const draft = `${file}.${process.pid}`
   const asc = fileURLToPath(import.meta.resolve('assemblyscript/bin/asc.js'))
@@ -65,6 +73,7 @@ function compile(file: string): void {
       asc,
       ...entries.map((name) => crypto + name),
       ...options,
+      ...(variant === 'relaxed' ? ['--enable', 'relaxed-simd'] : []),
       '--initialMemory',
       String(KERNEL_MEMORY_BYTES / 65536),
       '-o',
@@ -73,8 +82,8 @@ function compile(file: string): void {
     { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] },
   )
   for (const name of readdirSync(`${root}build`)) {
-    if (/^kernels-[0-9a-f]{16}\.wasm$/.test(name) && !file.endsWith(name))
-      rmSync(`${root}build/${name}`, { force: true })
+    const other = name.startsWith(`kernels-${variant}-`) && name.endsWith('.wasm') && !file.endsWith(name)
+    if (other) rmSync(`${root}build/${name}`, { force: true })
   }
   renameSync(draft, file)
 }

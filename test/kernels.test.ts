@@ -211,7 +211,7 @@ suite('HMAC', () => {
 
   test('writes nothing but the ICVs, reads no byte behind memory, and wipes the states', () => {
     for (const hash of hashNames) {
-      for (let length = 0; length < 140; length++) {
+      for (const length of [0, 1, 16, 51, 52, 55, 56, 63, 64, 65, 111, 112, 120, 127, 128, 129, 140]) {
         bench.clear()
         const messages = Array.from({ length: 9 }, (_, i) => ({
           key: randomBytes(20),

@@ -8,9 +8,9 @@
  *
  * The sliced round keys are made anew only when a lane changes to another schedule.
  */
+import { AES_LANES, forgetSchedules, setSchedule, sliceKeys } from './aes-lanes.ts'
 import { aesCbcDecryptRun } from './generated/aes-cbc-decrypt.ts'
 import { aesCbcEncryptRun } from './generated/aes-cbc-encrypt.ts'
-import { aesSliceKeys, aesSpreadKey } from './generated/aes-keys.ts'
 import { CIPHER_JOB_BLOCKS, CIPHER_JOB_BYTES, CIPHER_JOB_DATA, CIPHER_JOB_SCHEDULE } from './job.ts'
 import { orderByLength, orderByValue, orderedJob, portion } from './order.ts'
 import {
@@ -20,8 +20,6 @@ import {
   SCRATCH_AES_SCHEDULES,
   SCRATCH_LANES,
 } from './scratch.ts'
-
-const LANES = 8
 
 /**
  * Encrypts `count` cipher jobs. `rounds` (10, 12 or 14) holds for all of them; keys, IVs and lengths may
@@ -54,77 +52,77 @@ export function aesCbcDecrypt(jobs: usize, count: i32, rounds: i32, scratch: usi
 function encryptOrdered(count: i32, rounds: i32, scratch: usize): void {
   while (count > 0 && load<u32>(orderedJob(scratch, count - 1), CIPHER_JOB_BLOCKS) === 0) count--
   if (count === 0) return
-  const keys = scratch + SCRATCH_AES_KEYS
-  let next = 0
-  for (let lane = 0; lane < LANES; lane++)
-    startLane(scratch, lane, orderedJob(scratch, next < count ? next++ : 0))
-  let changed = true
+  forgetSchedules(scratch)
+  let next = min(count, AES_LANES)
+  for (let lane = 0; lane < AES_LANES; lane++)
+    startLane(scratch, lane, orderedJob(scratch, lane < next ? lane : 0))
   while (true) {
-    if (changed) sliceKeys(scratch, rounds)
-    changed = false
+    sliceKeys(scratch, rounds)
     const blocks = shortestLane(scratch)
-    aesCbcEncryptRun(scratch + SCRATCH_LANES, blocks, rounds, keys)
-    advanceLanes(scratch, blocks)
-    for (let lane = 0; lane < LANES; lane++) {
-      if (load<u32>(scratch + ((<usize>lane) << 2), SCRATCH_AES_LEFT) !== 0) continue
+    aesCbcEncryptRun(scratch + SCRATCH_LANES, blocks, rounds, scratch + SCRATCH_AES_KEYS)
+    for (let done = advanceLanes(scratch, blocks); done !== 0; done &= done - 1) {
+      const lane = ctz(done)
       if (next < count) {
-        if (startLane(scratch, lane, orderedJob(scratch, next++))) changed = true
+        startLane(scratch, lane, orderedJob(scratch, next++))
       } else {
         const other = longestLane(scratch)
         if (load<u32>(scratch + ((<usize>other) << 2), SCRATCH_AES_LEFT) === 0) return
-        if (followLane(scratch, lane, other)) changed = true
+        followLane(scratch, lane, other)
       }
     }
   }
 }
 
-/** Puts the first block of `job` into a lane; says whether the lane changed to another schedule. */
-function startLane(scratch: usize, lane: i32, job: usize): bool {
+/** Puts the first block of `job` into a lane. */
+function startLane(scratch: usize, lane: i32, job: usize): void {
   store<u32>(scratch + ((<usize>lane) << 2), load<u32>(job, CIPHER_JOB_BLOCKS), SCRATCH_AES_LEFT)
-  return setLane(scratch, lane, load<u32>(job, CIPHER_JOB_DATA) - 16, load<u32>(job, CIPHER_JOB_SCHEDULE))
+  setLane(scratch, lane, load<u32>(job, CIPHER_JOB_DATA) - 16, load<u32>(job, CIPHER_JOB_SCHEDULE))
 }
 
-/** Lets a lane without work do what `other` does; says whether the lane changed to another schedule. */
-function followLane(scratch: usize, lane: i32, other: i32): bool {
+/** Lets a lane without work do what `other` does. */
+function followLane(scratch: usize, lane: i32, other: i32): void {
   const from = scratch + ((<usize>other) << 2)
   store<u32>(scratch + ((<usize>lane) << 2), load<u32>(from, SCRATCH_AES_LEFT), SCRATCH_AES_LEFT)
-  return setLane(scratch, lane, load<u32>(from, SCRATCH_LANES), load<u32>(from, SCRATCH_AES_SCHEDULES))
+  setLane(scratch, lane, load<u32>(from, SCRATCH_LANES), load<u32>(from, SCRATCH_AES_SCHEDULES))
 }
 
-/** Sets a lane to the block behind `before`, under `schedule`; says whether that is another schedule. */
-function setLane(scratch: usize, lane: i32, before: u32, schedule: u32): bool {
-  const at = scratch + ((<usize>lane) << 2)
-  store<u32>(at, before, SCRATCH_LANES)
-  if (load<u32>(at, SCRATCH_AES_SCHEDULES) === schedule) return false
-  store<u32>(at, schedule, SCRATCH_AES_SCHEDULES)
-  return true
+/** Sets a lane to the block behind `before`, under `schedule`. */
+function setLane(scratch: usize, lane: i32, before: u32, schedule: u32): void {
+  store<u32>(scratch + ((<usize>lane) << 2), before, SCRATCH_LANES)
+  setSchedule(scratch, lane, schedule)
 }
 
 /** The smallest number of blocks left in a lane. */
 function shortestLane(scratch: usize): i32 {
   const left = scratch + SCRATCH_AES_LEFT
-  let least = load<u32>(left)
-  for (let at: usize = 4; at < 4 * LANES; at += 4) least = min(least, load<u32>(left + at))
-  return <i32>least
+  const four = i32x4.min_u(v128.load(left), v128.load(left, 16))
+  const two = i32x4.min_u(four, v128.shuffle<i32>(four, four, 2, 3, 0, 1))
+  return min<i32>(i32x4.extract_lane(two, 0), i32x4.extract_lane(two, 1))
 }
 
 /** The lane with the most blocks left. */
 function longestLane(scratch: usize): i32 {
   const left = scratch + SCRATCH_AES_LEFT
   let longest = 0
-  for (let lane = 1; lane < LANES; lane++) {
+  for (let lane = 1; lane < AES_LANES; lane++) {
     if (load<u32>(left + ((<usize>lane) << 2)) > load<u32>(left + ((<usize>longest) << 2))) longest = lane
   }
   return longest
 }
 
-/** Moves all lanes on by `blocks` blocks. */
-function advanceLanes(scratch: usize, blocks: i32): void {
-  for (let lane = 0; lane < LANES; lane++) {
-    const at = scratch + ((<usize>lane) << 2)
-    store<u32>(at, load<u32>(at, SCRATCH_LANES) + ((<u32>blocks) << 4), SCRATCH_LANES)
-    store<u32>(at, load<u32>(at, SCRATCH_AES_LEFT) - <u32>blocks, SCRATCH_AES_LEFT)
+/** Moves all lanes on by `blocks` blocks; returns the lanes that have none left, one bit each. */
+function advanceLanes(scratch: usize, blocks: i32): i32 {
+  const step = i32x4.splat(blocks)
+  const bytes = i32x4.splat(blocks << 4)
+  let done = 0
+  for (let half = 0; half < 2; half++) {
+    const at = scratch + ((<usize>half) << 4)
+    const left = i32x4.sub(v128.load(at, SCRATCH_AES_LEFT), step)
+    v128.store(at, left, SCRATCH_AES_LEFT)
+    v128.store(at, i32x4.add(v128.load(at, SCRATCH_LANES), bytes), SCRATCH_LANES)
+    done |= i32x4.bitmask(i32x4.eq(left, i32x4.splat(0))) << (half << 2)
   }
+  return done
 }
 
 /**
@@ -132,49 +130,31 @@ function advanceLanes(scratch: usize, blocks: i32): void {
  * is left of it shares a step with the end of the next message.
  */
 function decryptOrdered(count: i32, rounds: i32, scratch: usize): void {
-  const keys = scratch + SCRATCH_AES_KEYS
   let next = 0
   let job: usize = 0
   let left: u32 = 0
-  let changed = true
+  forgetSchedules(scratch)
   while (true) {
     let filled = 0
     let steps: u32 = 1
-    while (filled < LANES) {
+    while (filled < AES_LANES) {
       if (left === 0) {
         if (next === count) break
         job = orderedJob(scratch, next++)
         left = load<u32>(job, CIPHER_JOB_BLOCKS)
         continue
       }
-      if (filled === 0) steps = max<u32>(left / LANES, 1)
+      if (filled === 0) steps = max<u32>(left / AES_LANES, 1)
       left--
-      if (setBlock(scratch, filled++, job, left)) changed = true
+      const before = load<u32>(job, CIPHER_JOB_DATA) + ((left - 1) << 4)
+      setLane(scratch, filled++, before, load<u32>(job, CIPHER_JOB_SCHEDULE))
     }
     if (filled === 0) return
-    for (let lane = filled; lane < LANES; lane++) if (followLane(scratch, lane, filled - 1)) changed = true
-    if (changed) sliceKeys(scratch, rounds)
-    changed = false
-    aesCbcDecryptRun(scratch + SCRATCH_LANES, <i32>steps, rounds, keys)
-    left -= (steps - 1) * LANES
+    for (let lane = filled; lane < AES_LANES; lane++) followLane(scratch, lane, filled - 1)
+    sliceKeys(scratch, rounds)
+    aesCbcDecryptRun(scratch + SCRATCH_LANES, <i32>steps, rounds, scratch + SCRATCH_AES_KEYS)
+    left -= (steps - 1) * AES_LANES
   }
-}
-
-/** Puts block `index` of `job` into a lane; says whether the lane changed to another schedule. */
-function setBlock(scratch: usize, lane: i32, job: usize, index: u32): bool {
-  const before = load<u32>(job, CIPHER_JOB_DATA) + ((index - 1) << 4)
-  return setLane(scratch, lane, before, load<u32>(job, CIPHER_JOB_SCHEDULE))
-}
-
-/** Makes the sliced round keys of the lanes' schedules. */
-function sliceKeys(scratch: usize, rounds: i32): void {
-  const schedules = scratch + SCRATCH_AES_SCHEDULES
-  const keys = scratch + SCRATCH_AES_KEYS
-  const first = load<u32>(schedules)
-  let shared = true
-  for (let at: usize = 4; at < 4 * LANES; at += 4) if (load<u32>(schedules + at) !== first) shared = false
-  if (shared) aesSpreadKey(<usize>first, rounds, keys)
-  else aesSliceKeys(schedules, rounds, keys)
 }
 
 /** Wipes what was made of keys. */

@@ -1,4 +1,4 @@
-/** The words of a partly filled 64-byte block, for hashing at key set-up. */
+/** Pieces of blocks: the words of a partly filled block for hashing at key set-up, and the copying of a few bytes. */
 
 /**
  * Word at byte offset `at` (0, 4, .. 60) of a block that holds `bytes` (at most 64) bytes from `source`, then
@@ -18,4 +18,24 @@ export function blockWord(source: usize, bytes: i32, at: i32, mark: u32): u32 {
 /** The same for the 64-bit word at byte offset `at` (0, 8, .. 120) of a block of 128 bytes. */
 export function blockWord64(source: usize, bytes: i32, at: i32, mark: u32): u64 {
   return ((<u64>blockWord(source, bytes, at, mark)) << 32) | <u64>blockWord(source, bytes, at + 4, mark)
+}
+
+/** Copies `bytes` (0 to 15) bytes; reads and writes nothing else. */
+export function copyShort(to: usize, from: usize, bytes: u32): void {
+  if ((bytes & 8) !== 0) {
+    store<u64>(to, load<u64>(from))
+    to += 8
+    from += 8
+  }
+  if ((bytes & 4) !== 0) {
+    store<u32>(to, load<u32>(from))
+    to += 4
+    from += 4
+  }
+  if ((bytes & 2) !== 0) {
+    store<u16>(to, load<u16>(from))
+    to += 2
+    from += 2
+  }
+  if ((bytes & 1) !== 0) store<u8>(to, load<u8>(from))
 }

@@ -41,6 +41,33 @@ export const AES_UNSHIFT_ROWS = memory.data<u8>([0, 1, 2, 3, 7, 4, 5, 6, 10, 11,
 /** AES: Rcon of the key expansion, powers of x in GF(2^8) (FIPS 197 §5.2). */
 export const AES_RCON = memory.data<u8>([0x01, 0x02, 0x04, 0x08, 0x10, 0x20, 0x40, 0x80, 0x1b, 0x36])
 
+/** ChaCha20: "expand 32-byte k" (RFC 8439 §2.3). */
+export const CHACHA_CONSTANT = memory.data<u32>([0x61707865, 0x3320646e, 0x79622d32, 0x6b206574], 16)
+
+/** ChaCha20: rotates 32-bit words to the left by 8 bits. */
+export const CHACHA_ROTATE_8 = memory.data<u8>([3, 0, 1, 2, 7, 4, 5, 6, 11, 8, 9, 10, 15, 12, 13, 14], 16)
+
+/** Poly1305: 26 bits in every 32-bit word, 26 bits in every 64-bit word, 2^128 in the limb of 2^104. */
+export const POLY_MASKS = memory.data<u32>(
+  [
+    0x03ffffff, 0x03ffffff, 0x03ffffff, 0x03ffffff, 0x03ffffff, 0x00000000, 0x03ffffff, 0x00000000,
+    0x01000000, 0x01000000, 0x01000000, 0x01000000,
+  ],
+  16,
+)
+
+/** GHASH: turns the bytes of a block. */
+export const GHASH_REVERSE = memory.data<u8>([15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0], 16)
+
+/** GHASH: all ones at place n where n has bit 3, then bit 2, 1 and 0. */
+export const GHASH_BITS = memory.data<u32>(
+  [
+    0x00000000, 0x00000000, 0xffffffff, 0xffffffff, 0x00000000, 0xffffffff, 0x00000000, 0xffffffff,
+    0xffff0000, 0xffff0000, 0xffff0000, 0xffff0000, 0xff00ff00, 0xff00ff00, 0xff00ff00, 0xff00ff00,
+  ],
+  16,
+)
+
 /** SHA: turns the bytes of each 32-bit word. */
 export const SHA_BYTE_SWAP = memory.data<u8>([3, 2, 1, 0, 7, 6, 5, 4, 11, 10, 9, 8, 15, 14, 13, 12], 16)
 

@@ -63,3 +63,34 @@ export const AES_SCHEDULE_BYTES = 240
  * hashes use 32 each and leave the second half zero.
  */
 export const HMAC_STATE_BYTES = 128
+
+// AEAD job: 48 bytes. AES-GCM (NIST SP 800-38D; ESP: RFC 4106) and ChaCha20-Poly1305 (RFC 8439; ESP: RFC 7634).
+// The data is encrypted or decrypted in place. Both take nonces of 12 bytes and tags of 16 bytes only.
+
+/** Address of the key: the schedule made by `gcmPrepare`, or the 32 bytes of a ChaCha20 key. */
+export const AEAD_JOB_KEY = 0
+/** AES-GCM: address of the table made by `gcmPrepare`. ChaCha20-Poly1305: not read. */
+export const AEAD_JOB_TABLE = 4
+/** Address of the data. */
+export const AEAD_JOB_DATA = 8
+/** Length of the data in bytes, below 2^31; it need not be a whole number of blocks. */
+export const AEAD_JOB_LENGTH = 12
+/** Address of the additional authenticated data; only read. */
+export const AEAD_JOB_AAD = 16
+/** Its length in bytes, below 2^29; in ESP 8, or 12 with an ESN. */
+export const AEAD_JOB_AAD_BYTES = 20
+/** Address of the 16-byte tag: written by seal, read by open. */
+export const AEAD_JOB_TAG = 24
+/** Written by open, the only field that a kernel changes: 1 if the tag holds, 0 if not. */
+export const AEAD_JOB_OK = 28
+/** The nonce itself, 12 bytes in the order of the wire: in ESP 4 bytes of salt, then the 8 of the IV. */
+export const AEAD_JOB_NONCE = 32
+/** Not used. */
+export const AEAD_JOB_RESERVED = 44
+/** Bytes of one record. */
+export const AEAD_JOB_BYTES = 48
+
+/** Bytes of the table of one AES-GCM key; give it 16-byte alignment. */
+export const GHASH_TABLE_BYTES = 2048
+/** Bytes of a tag. */
+export const AEAD_TAG_BYTES = 16

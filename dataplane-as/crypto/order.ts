@@ -98,6 +98,11 @@ export function orderedJob(scratch: usize, index: i32): usize {
   return <usize>load<u32>(scratch + SCRATCH_ORDER + ((<usize>index) << 2))
 }
 
+/** Puts `job` at place `index` of the order. */
+export function setOrderedJob(scratch: usize, index: i32, job: usize): void {
+  store<u32>(scratch + SCRATCH_ORDER + ((<usize>index) << 2), <u32>job)
+}
+
 /** Of `count` jobs, how many the next portion takes. */
 export function portion(count: i32): i32 {
   return count < MAX_JOBS ? count : MAX_JOBS

@@ -27,6 +27,50 @@ export const SCRATCH_AES_LEFT = 3648
 export const SCRATCH_AES_KEYS = 3712
 /** Bytes of the sliced round keys. */
 export const SCRATCH_AES_KEYS_BYTES = 1920
+/** Lanes whose schedule changed since the keys were sliced, one bit each: u32. */
+export const SCRATCH_AES_CHANGED = 3680
+
+// AES-GCM, besides the lanes and keys of AES
+/** Partial blocks of this step: u32 number of them. */
+export const SCRATCH_CTR_PARTIALS = 3684
+/** Counter blocks of the lanes: 8 of 16 bytes. */
+export const SCRATCH_CTR_COUNTERS = 5632
+/** What stands for data that is no whole block: 8 of 16 bytes. */
+export const SCRATCH_CTR_BLOCKS = 5760
+/** The partial blocks: lane, address, bytes, unused, 4 u32 each. */
+export const SCRATCH_CTR_PARTIAL = 5888
+/** GHASH: chaining value, then a group of 4 blocks. */
+export const SCRATCH_GHASH = 6016
+/** Masks of the tags, one a job in their order: 16 bytes each. */
+export const SCRATCH_AEAD_MASKS = 6096
+/** Bytes from SCRATCH_AES_KEYS to the masks, wiped after a call with the masks that were used. */
+export const SCRATCH_AES_GCM_BYTES = 2384
+
+// ChaCha20-Poly1305; the one-time keys and tags stand at SCRATCH_AEAD_MASKS, 128 of 64 bytes
+/** Key addresses of the ChaCha20 lanes: 4 u32. */
+export const SCRATCH_CHACHA_KEYS = 3616
+/** Partial blocks of this step: address and bytes for each of 4 lanes, u32. */
+export const SCRATCH_CHACHA_PARTIALS = 3632
+/** Blocks left in each Poly1305 lane: 4 u32. */
+export const SCRATCH_POLY_LEFT = 3664
+/** Stretch of each Poly1305 lane: 4 u32. */
+export const SCRATCH_POLY_STRETCH = 3680
+/** Place of each Poly1305 lane's job in the order: 4 u32. */
+export const SCRATCH_POLY_INDEX = 3696
+/** Initial state of the ChaCha20 lanes: 16 rows of 16 bytes. */
+export const SCRATCH_CHACHA_STATE = 3712
+/** Counter and nonce of the ChaCha20 lanes: 4 of 16 bytes. */
+export const SCRATCH_CHACHA_ROWS = 3968
+/** What stands for data that is no whole block: 4 of 64 bytes. */
+export const SCRATCH_CHACHA_BLOCKS = 4032
+/** Sums of Poly1305: 5 limbs of 16 bytes. */
+export const SCRATCH_POLY_SUMS = 4288
+/** Limbs of r, then of 5 r: 10 of 16 bytes. */
+export const SCRATCH_POLY_KEYS = 4368
+/** Last blocks of the Poly1305 lanes: 4 of 32 bytes. */
+export const SCRATCH_POLY_BUFFERS = 4528
+/** Bytes from SCRATCH_CHACHA_STATE on that are wiped after a call. */
+export const SCRATCH_CHACHA_BYTES = 944
 
 // Hashes
 /** Blocks left in each lane: 8 u32. */
@@ -47,8 +91,8 @@ export const SCRATCH_HASH_WORDS = 4256
 export const SCRATCH_HASH_OUTER_WORDS = 6816
 /** Tail buffers: 8 of 192 bytes or 4 of 384 (the last blocks of a message), then 32 to spare. */
 export const SCRATCH_HASH_TAILS = 9376
-/** Bytes from SCRATCH_HASH_STATES on that are wiped after a call: all to the end. */
+/** Bytes from SCRATCH_HASH_STATES on that are wiped after a call. */
 export const SCRATCH_HASH_WIPE_BYTES = 7200
 
 /** Bytes of the scratch area; give it 16-byte alignment. */
-export const KERNEL_SCRATCH_BYTES = 10944
+export const KERNEL_SCRATCH_BYTES = 14288

@@ -7,9 +7,12 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { aesFiles } from './aes.ts'
+import { aesCtrFiles } from './aes-ctr.ts'
+import { chachaFiles } from './chacha.ts'
 import { hashConstantFiles } from './hash-constants.ts'
 import { hashOneFiles } from './hash-one.ts'
 import { md5Files } from './md5.ts'
+import { polyFiles } from './poly1305.ts'
 import { sha1Files } from './sha1.ts'
 import { sha2Files } from './sha2.ts'
 import type { GeneratedFile } from './text.ts'
@@ -21,9 +24,12 @@ export const generatedFolder = fileURLToPath(new URL('../crypto/generated/', imp
 export function generatedFiles(): GeneratedFile[] {
   return [
     ...aesFiles(),
+    ...aesCtrFiles(),
+    ...chachaFiles(),
     ...hashConstantFiles(),
     ...hashOneFiles(),
     ...md5Files(),
+    ...polyFiles(),
     ...sha1Files(),
     ...sha2Files(),
   ]

@@ -1,5 +1,6 @@
 /** What the lane kernels of the hashes share: loading blocks of several messages word by word, and sums of vectors. */
 import { Lines, names } from './text.ts'
+import { transposeWords } from './transpose.ts'
 
 /** The names of lane addresses p0.. for `lanes` lanes, loaded from the table at `lanes`. */
 function loadAddresses(lines: Lines, lanes: number): void {
@@ -21,21 +22,9 @@ function loadBlocks32(lines: Lines, lanes: number, turn: boolean): void {
         const bytes = `v128.load(p${group + i}, ${16 * chunk})`
         lines.add(`const ${x} = ${turn ? `v128.swizzle(${bytes}, swap)` : bytes}`)
       })
-      const pairs = [
-        ['0, 4, 1, 5', 0],
-        ['2, 6, 3, 7', 0],
-        ['0, 4, 1, 5', 2],
-        ['2, 6, 3, 7', 2],
-      ] as const
-      pairs.forEach(([picks, from], i) => {
-        lines.add(`const y${tag}${i} = v128.shuffle<i32>(${row[from]}, ${row[from + 1]}, ${picks})`)
-      })
-      for (let word = 0; word < 4; word++) {
-        const [a, b] = word < 2 ? [0, 2] : [1, 3]
-        const picks = word % 2 === 0 ? '0, 2' : '1, 3'
-        const value = `v128.shuffle<i64>(y${tag}${a}, y${tag}${b}, ${picks})`
+      transposeWords(lines, row, tag).forEach((value, word) => {
         lines.add(`v128.store(words, ${value}, ${(4 * chunk + word) * 4 * lanes + 4 * group})`)
-      }
+      })
     }
   }
   for (const p of names('p', lanes)) lines.add(`${p} += 64`)

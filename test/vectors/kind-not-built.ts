@@ -28,15 +28,6 @@ const rows: readonly Row[] = [
     oneCase: /^COUNT = /gm,
   },
   { algorithm: '3des-cbc', path: /\.txt$/, content: /^CBC-TDES \(/m, oneCase: /^CBC-TDES \(/gm },
-  { algorithm: 'aes-gcm', path: /\.rsp$/, content: /^\[AADlen = /m, oneCase: /^Count = /gm },
-  { algorithm: 'aes-gcm', path: /\.txt$/, content: /^GCM-AES128/m, oneCase: /^Example #\d+/gm },
-  { algorithm: 'aes-gcm', path: /\.json$/, content: /"algorithm": ?"AES-GCM"/, oneCase: /"tcId":/g },
-  {
-    algorithm: 'chacha20-poly1305',
-    path: /\.json$/,
-    content: /"algorithm": ?"CHACHA20-POLY1305"/,
-    oneCase: /"tcId":/g,
-  },
 ]
 
 function rowFor(path: string, content: string): Row | undefined {

@@ -239,3 +239,32 @@ export function aesSpreadKey(schedule: usize, rounds: i32, keys: usize): void {
     keys += 128
   } while (--rounds >= 0)
 }
+
+/**
+ * The same as aesSpreadKey for some of the lanes: bit b of `lanes` (0 to 255) says that lane b takes the key of
+ * `schedule`; the other lanes keep theirs.
+ */
+export function aesSpreadLanes(schedule: usize, rounds: i32, keys: usize, lanes: i32): void {
+  const bit0 = v128.load(AES_BITS, 0)
+  const bit1 = v128.load(AES_BITS, 16)
+  const bit2 = v128.load(AES_BITS, 32)
+  const bit3 = v128.load(AES_BITS, 48)
+  const bit4 = v128.load(AES_BITS, 64)
+  const bit5 = v128.load(AES_BITS, 80)
+  const bit6 = v128.load(AES_BITS, 96)
+  const bit7 = v128.load(AES_BITS, 112)
+  const taken = i8x16.splat(<i8>lanes)
+  do {
+    const key = v128.load(schedule)
+    v128.store(keys, v128.bitselect(i8x16.eq(v128.and(key, bit0), bit0), v128.load(keys, 0), taken), 0)
+    v128.store(keys, v128.bitselect(i8x16.eq(v128.and(key, bit1), bit1), v128.load(keys, 16), taken), 16)
+    v128.store(keys, v128.bitselect(i8x16.eq(v128.and(key, bit2), bit2), v128.load(keys, 32), taken), 32)
+    v128.store(keys, v128.bitselect(i8x16.eq(v128.and(key, bit3), bit3), v128.load(keys, 48), taken), 48)
+    v128.store(keys, v128.bitselect(i8x16.eq(v128.and(key, bit4), bit4), v128.load(keys, 64), taken), 64)
+    v128.store(keys, v128.bitselect(i8x16.eq(v128.and(key, bit5), bit5), v128.load(keys, 80), taken), 80)
+    v128.store(keys, v128.bitselect(i8x16.eq(v128.and(key, bit6), bit6), v128.load(keys, 96), taken), 96)
+    v128.store(keys, v128.bitselect(i8x16.eq(v128.and(key, bit7), bit7), v128.load(keys, 112), taken), 112)
+    schedule += 16
+    keys += 128
+  } while (--rounds >= 0)
+}

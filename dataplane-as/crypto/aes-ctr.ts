@@ -1,0 +1,121 @@
+/**
+ * AES in counter mode over AEAD jobs, as AES-GCM needs it (NIST SP 800-38D §6.5, §7).
+ *
+ * Every block has a lane, 8 blocks a step. The blocks of a job are numbered: 0 is the one that masks its tag
+ * (counter 1), n > 0 is block n of the data (counter n + 1). Whole groups of 8 blocks of a long message go in
+ * one run; the rest shares a step with the blocks of the next message. A block that is not whole is worked on
+ * in scratch.
+ */
+import { AES_LANES, forgetSchedules, setSchedule, sliceKeys } from './aes-lanes.ts'
+import { copyShort } from './block-word.ts'
+import { aesCtrRun } from './generated/aes-ctr.ts'
+import { AEAD_JOB_DATA, AEAD_JOB_KEY, AEAD_JOB_LENGTH, AEAD_JOB_NONCE } from './job.ts'
+import { orderedJob } from './order.ts'
+import {
+  SCRATCH_AEAD_MASKS,
+  SCRATCH_AES_KEYS,
+  SCRATCH_CTR_BLOCKS,
+  SCRATCH_CTR_COUNTERS,
+  SCRATCH_CTR_PARTIAL,
+  SCRATCH_CTR_PARTIALS,
+  SCRATCH_LANES,
+} from './scratch.ts'
+
+/** Make the masks of the tags: SCRATCH_AEAD_MASKS[i] for job i of the order. */
+export const CTR_MASKS = 1
+/** Encrypt or decrypt the data. */
+export const CTR_DATA = 2
+
+// one partial block
+const P_LANE = 0
+const P_ADDRESS = 4
+const P_BYTES = 8
+
+/** Works on the first `count` jobs of SCRATCH_ORDER; `parts`: CTR_MASKS, CTR_DATA or both. */
+export function ctrOrdered(count: i32, rounds: i32, parts: i32, scratch: usize): void {
+  const first: u32 = (parts & CTR_MASKS) !== 0 ? 0 : 1
+  if (first === 0) memory.fill(scratch + SCRATCH_AEAD_MASKS, 0, (<usize>count) << 4)
+  store<u32>(scratch, 0, SCRATCH_CTR_PARTIALS)
+  forgetSchedules(scratch)
+  let index = -1
+  let block: u32 = 0
+  let end: u32 = 0
+  let whole: u32 = 0
+  let job: usize = 0
+  while (true) {
+    let filled = 0
+    let steps: u32 = 1
+    while (filled < AES_LANES) {
+      if (block === end) {
+        if (++index >= count) break
+        job = orderedJob(scratch, index)
+        const length = load<u32>(job, AEAD_JOB_LENGTH)
+        block = first
+        whole = (length >> 4) + 1
+        end = (parts & CTR_DATA) !== 0 ? (length + 15) / 16 + 1 : 1
+        continue
+      }
+      if (filled === 0 && block > 0 && whole > block) steps = max<u32>((whole - block) / AES_LANES, 1)
+      setBlock(scratch, filled++, job, block, block < whole, index)
+      block++
+    }
+    if (filled === 0) return
+    for (let lane = filled; lane < AES_LANES; lane++) idle(scratch, lane, job)
+    sliceKeys(scratch, rounds)
+    const counters = scratch + SCRATCH_CTR_COUNTERS
+    aesCtrRun(scratch + SCRATCH_LANES, counters, <i32>steps, rounds, scratch + SCRATCH_AES_KEYS)
+    block += (steps - 1) * AES_LANES
+    finishPartials(scratch)
+  }
+}
+
+function setAddress(scratch: usize, lane: i32, address: usize): void {
+  store<u32>(scratch + SCRATCH_LANES + ((<usize>lane) << 2), <u32>address)
+}
+
+/** Puts block `block` of `job`, the job `index` of the order, into a lane. */
+function setBlock(scratch: usize, lane: i32, job: usize, block: u32, whole: bool, index: i32): void {
+  setSchedule(scratch, lane, load<u32>(job, AEAD_JOB_KEY))
+  const counter = i32x4.replace_lane(v128.load(job, AEAD_JOB_NONCE), 3, bswap<u32>(block + 1))
+  v128.store(scratch + SCRATCH_CTR_COUNTERS + ((<usize>lane) << 4), counter)
+  if (block === 0) {
+    setAddress(scratch, lane, scratch + SCRATCH_AEAD_MASKS + ((<usize>index) << 4))
+    return
+  }
+  const data = <usize>load<u32>(job, AEAD_JOB_DATA) + ((<usize>(block - 1)) << 4)
+  if (whole) setAddress(scratch, lane, data)
+  else startPartial(scratch, lane, data, load<u32>(job, AEAD_JOB_LENGTH) & 15)
+}
+
+function laneBlock(scratch: usize, lane: i32): usize {
+  return scratch + SCRATCH_CTR_BLOCKS + ((<usize>lane) << 4)
+}
+
+/** Copies a partial block to scratch and notes where it belongs. */
+function startPartial(scratch: usize, lane: i32, data: usize, bytes: u32): void {
+  const count = load<u32>(scratch, SCRATCH_CTR_PARTIALS)
+  const entry = scratch + SCRATCH_CTR_PARTIAL + ((<usize>count) << 4)
+  store<u32>(entry, lane, P_LANE)
+  store<u32>(entry, <u32>data, P_ADDRESS)
+  store<u32>(entry, bytes, P_BYTES)
+  store<u32>(scratch, count + 1, SCRATCH_CTR_PARTIALS)
+  copyShort(laneBlock(scratch, lane), data, bytes)
+  setAddress(scratch, lane, laneBlock(scratch, lane))
+}
+
+/** Copies the partial blocks of this step back. */
+function finishPartials(scratch: usize): void {
+  const count = load<u32>(scratch, SCRATCH_CTR_PARTIALS)
+  for (let i: u32 = 0; i < count; i++) {
+    const entry = scratch + SCRATCH_CTR_PARTIAL + ((<usize>i) << 4)
+    const from = laneBlock(scratch, load<u32>(entry, P_LANE))
+    copyShort(<usize>load<u32>(entry, P_ADDRESS), from, load<u32>(entry, P_BYTES))
+  }
+  store<u32>(scratch, 0, SCRATCH_CTR_PARTIALS)
+}
+
+/** A lane without a block works on a block of scratch, with the key of `job`. */
+function idle(scratch: usize, lane: i32, job: usize): void {
+  setSchedule(scratch, lane, load<u32>(job, AEAD_JOB_KEY))
+  setAddress(scratch, lane, laneBlock(scratch, lane))
+}

@@ -1,0 +1,104 @@
+/**
+ * AES-GCM over AEAD jobs, in place (NIST SP 800-38D; ESP: RFC 4106): nonces of 12 bytes, tags of 16.
+ *
+ * Seal encrypts all jobs in shared lanes, then hashes job by job. Open makes the masks of the tags, hashes,
+ * compares, and decrypts only the jobs whose tag holds.
+ */
+import { aesExpandKey, aesRounds } from './aes.ts'
+import { CTR_DATA, CTR_MASKS, ctrOrdered } from './aes-ctr.ts'
+import { AES_LANES, forgetSchedules, setSchedule, sliceKeys } from './aes-lanes.ts'
+import { aesCtrRun } from './generated/aes-ctr.ts'
+import { ghashJob, ghashPrepare } from './ghash.ts'
+import {
+  AEAD_JOB_BYTES,
+  AEAD_JOB_KEY,
+  AEAD_JOB_OK,
+  AEAD_JOB_TABLE,
+  AEAD_JOB_TAG,
+  GHASH_TABLE_BYTES,
+} from './job.ts'
+import { orderByValue, orderedJob, portion, setOrderedJob } from './order.ts'
+import {
+  SCRATCH_AEAD_MASKS,
+  SCRATCH_AES_GCM_BYTES,
+  SCRATCH_AES_KEYS,
+  SCRATCH_CTR_BLOCKS,
+  SCRATCH_CTR_COUNTERS,
+  SCRATCH_GHASH,
+  SCRATCH_LANES,
+} from './scratch.ts'
+
+export { GHASH_TABLE_BYTES }
+
+/**
+ * Prepares a key of 16, 24 or 32 bytes (any other length traps): the key schedule (AES_SCHEDULE_BYTES) and the
+ * table of the hash key (GHASH_TABLE_BYTES). `scratch`: KERNEL_SCRATCH_BYTES.
+ */
+export function gcmPrepare(key: usize, keyBytes: i32, schedule: usize, table: usize, scratch: usize): void {
+  aesExpandKey(key, keyBytes, schedule)
+  // H is the encrypted block of zeros (SP 800-38D §7.1): every lane makes it
+  const blocks = scratch + SCRATCH_CTR_BLOCKS
+  memory.fill(scratch + SCRATCH_CTR_COUNTERS, 0, SCRATCH_GHASH - SCRATCH_CTR_COUNTERS)
+  forgetSchedules(scratch)
+  for (let lane = 0; lane < AES_LANES; lane++) {
+    setSchedule(scratch, lane, <u32>schedule)
+    store<u32>(scratch + ((<usize>lane) << 2), <u32>blocks + (lane << 4), SCRATCH_LANES)
+  }
+  const rounds = aesRounds(keyBytes)
+  sliceKeys(scratch, rounds)
+  aesCtrRun(scratch + SCRATCH_LANES, scratch + SCRATCH_CTR_COUNTERS, 1, rounds, scratch + SCRATCH_AES_KEYS)
+  ghashPrepare(table, blocks)
+  wipe(scratch, 0)
+}
+
+/** Encrypts `count` AEAD jobs and writes their tags. `rounds` (10, 12 or 14) holds for all of them. */
+export function aesGcmSeal(jobs: usize, count: i32, rounds: i32, scratch: usize): void {
+  while (count > 0) {
+    const now = portion(count)
+    orderByValue(jobs, now, AEAD_JOB_BYTES, AEAD_JOB_KEY, scratch)
+    ctrOrdered(now, rounds, CTR_MASKS | CTR_DATA, scratch)
+    for (let i = 0; i < now; i++) {
+      const job = orderedJob(scratch, i)
+      v128.store(<usize>load<u32>(job, AEAD_JOB_TAG), tagOf(job, i, scratch))
+    }
+    wipe(scratch, now)
+    jobs += <usize>now * AEAD_JOB_BYTES
+    count -= now
+  }
+}
+
+/**
+ * Verifies the tags of `count` AEAD jobs, writes AEAD_JOB_OK into each, and decrypts the data where the tag
+ * holds; the data of the others stays as it is. `rounds` as in `aesGcmSeal`.
+ */
+export function aesGcmOpen(jobs: usize, count: i32, rounds: i32, scratch: usize): void {
+  while (count > 0) {
+    const now = portion(count)
+    orderByValue(jobs, now, AEAD_JOB_BYTES, AEAD_JOB_KEY, scratch)
+    ctrOrdered(now, rounds, CTR_MASKS, scratch)
+    let held = 0
+    for (let i = 0; i < now; i++) {
+      const job = orderedJob(scratch, i)
+      const difference = v128.xor(tagOf(job, i, scratch), v128.load(<usize>load<u32>(job, AEAD_JOB_TAG)))
+      const ok = !v128.any_true(difference)
+      store<u32>(job, ok ? 1 : 0, AEAD_JOB_OK)
+      if (ok) setOrderedJob(scratch, held++, job)
+    }
+    ctrOrdered(held, rounds, CTR_DATA, scratch)
+    wipe(scratch, now)
+    jobs += <usize>now * AEAD_JOB_BYTES
+    count -= now
+  }
+}
+
+/** The tag of a job, whose mask has place `i`. */
+function tagOf(job: usize, i: i32, scratch: usize): v128 {
+  const area = scratch + SCRATCH_GHASH
+  ghashJob(<usize>load<u32>(job, AEAD_JOB_TABLE), job, area)
+  return v128.xor(v128.load(area), v128.load(scratch + SCRATCH_AEAD_MASKS + ((<usize>i) << 4)))
+}
+
+/** Wipes sliced keys, key stream, hash values and the masks of `count` jobs. */
+function wipe(scratch: usize, count: i32): void {
+  memory.fill(scratch + SCRATCH_AES_KEYS, 0, <usize>SCRATCH_AES_GCM_BYTES + ((<usize>count) << 4))
+}
