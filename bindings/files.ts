@@ -1,13 +1,14 @@
 // Files of the configuration, and the one rule for secrets: nobody else may read or change them.
 
 import { closeSync, constants, existsSync, fstatSync, openSync, readdirSync, readSync } from 'node:fs'
-import type { Files } from '../control/ports.ts'
+import type { StoreFiles } from '../control/ports.ts'
+import { removeFile, writeWhole } from './write-file.ts'
 
 const FORBIDDEN_MODE = 0o137 // write or execute by the group, anything by others
 const OPEN_MODE = constants.O_RDONLY | constants.O_NONBLOCK // a FIFO in the place of a file must not hang us
 const LARGEST = 16 * 1024 * 1024
 
-export class SystemFiles implements Files {
+export class SystemFiles implements StoreFiles {
   read(path: string): Uint8Array {
     const fd = openSync(path, OPEN_MODE)
     try {
@@ -34,6 +35,18 @@ export class SystemFiles implements Files {
 
   exists(path: string): boolean {
     return existsSync(path)
+  }
+
+  write(path: string, content: Uint8Array): void {
+    writeWhole(path, content, false)
+  }
+
+  create(path: string, content: Uint8Array): void {
+    writeWhole(path, content, true)
+  }
+
+  remove(path: string): void {
+    removeFile(path)
   }
 }
 

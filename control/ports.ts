@@ -232,6 +232,19 @@ export interface Files {
   exists(path: string): boolean
 }
 
+/** Files that may also be written: the certificate store. Every fault throws with an operator sentence. */
+export interface StoreFiles extends Files {
+  /**
+   * Puts the whole content in the place of what is there, or nothing at all: a temporary file beside it, fsync, rename,
+   * fsync of the directory. Mode 0600; directories that are missing are made with mode 0700. A directory in which
+   * anybody may write is refused.
+   */
+  write(path: string, content: Uint8Array): void
+  /** as write, but what is there stays: throws when the path exists */
+  create(path: string, content: Uint8Array): void
+  remove(path: string): void
+}
+
 export interface Resolver {
   resolve(name: string): Promise<Address[]>
 }

@@ -7,6 +7,7 @@ import { Command, CommanderError, Option } from 'commander'
 import { nearestWord, shown } from '../config/nearest.ts'
 import { DEFAULT_SOCKET } from '../manage/protocol.ts'
 import { EXIT, type ExitCode, ExitError, printError } from './exit.ts'
+import { addPki, runPkiWords, withStore } from './pki-command.ts'
 import { VERSION } from './version.ts'
 
 type Shared = { json?: boolean; socket: string }
@@ -16,7 +17,6 @@ type Finish = (exit: ExitCode | number) => void
 const NOT_BUILT: Record<string, string> = {
   ping: 'ping through a tunnel',
   shell: 'the interactive router CLI',
-  pki: 'the PKI commands',
 }
 
 /** Runs the command line; resolves with the exit code and never rejects. */
@@ -66,6 +66,7 @@ function build(finish: Finish): Command {
   addRun(program, finish)
   addCheck(program, finish)
   addExec(program, finish)
+  addPki(sub(program, 'pki', PKI), finish)
   addLab(program, finish)
   addVersion(program, finish)
   addNotBuilt(program)
@@ -115,16 +116,19 @@ function addCheck(program: Command, finish: Finish) {
 }
 
 const EXEC = {
-  show: 'version | tunnel ipsec | ike sa | ipsec sa | ip route | asp | circuit | counters | log',
+  show: 'version | tunnel ipsec | ike sa | ipsec sa | ip route | asp | circuit | counters | log | pki',
   clear: 'tunnel ipsec NAME | ike sa | ipsec sa | counters | guard-routes',
   trace: 'packet NAME [count N]',
 }
 
+const PKI = 'generate keypair | request | import | delete: key pairs and certificates, without a gateway'
+
 function addExec(program: Command, finish: Finish) {
   for (const [name, description] of Object.entries(EXEC))
-    sub(program, name, description)
+    (name === 'show' ? withStore(sub(program, name, description)) : sub(program, name, description))
       .argument('[words...]')
       .action(async (words: string[], _options, command: Command) => {
+        if (name === 'show' && words[0] === 'pki') return finish(await runPkiWords([name, ...words], command))
         const { runExec } = await import('./exec-command.ts')
         finish(await runExec([name, ...words], sharedOf(command)))
       })

@@ -45,6 +45,35 @@ export function encodePem(label: string, der: Uint8Array): string {
   return `${begin}${label}${dashes}\n${lines.join('\n')}\n${end}${label}${dashes}\n`
 }
 
+const alphabet = new TextEncoder().encode('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/')
+
+/** As encodePem, in bytes alone: for private keys, which never become a string. The caller wipes the result. */
+export function encodePemBytes(label: string, der: Uint8Array): Uint8Array<ArrayBuffer> {
+  const text = new TextEncoder()
+  const head = text.encode(`${begin}${label}${dashes}\n`)
+  const tail = text.encode(`${end}${label}${dashes}\n`)
+  const characters = Math.ceil(der.length / 3) * 4
+  const pem = new Uint8Array(head.length + characters + Math.ceil(characters / 64) + tail.length)
+  pem.set(head)
+  let at = head.length
+  for (let from = 0, column = 0; from < der.length; from += 3) {
+    at = encodeGroup(der, from, pem, at)
+    column += 4
+    if (column % 64 === 0 || from + 3 >= der.length) pem[at++] = 0x0a
+  }
+  pem.set(tail, at)
+  return pem
+}
+
+/** Three bytes as four characters (RFC 4648 §4); where fewer are left, `=` fills up. */
+function encodeGroup(der: Uint8Array, from: number, pem: Uint8Array, at: number): number {
+  const left = der.length - from
+  const bits = (der[from] << 16) | ((der[from + 1] ?? 0) << 8) | (der[from + 2] ?? 0)
+  for (let index = 0; index < 4; index++)
+    pem[at++] = index <= left ? alphabet[(bits >> (18 - 6 * index)) & 63] : 0x3d
+  return at
+}
+
 /** DER objects of one kind in a file: the PEM blocks with the label, or the whole file where it starts as DER. */
 export function readDerObjects(bytes: Uint8Array, labels: string[]): Uint8Array[] | null {
   if (bytes[0] === 0x30) return [new Uint8Array(bytes)]

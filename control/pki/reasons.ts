@@ -24,6 +24,14 @@ export const pkiReasons = {
   'store-file': 'a file of the store cannot be read',
   'store-content': 'a file of the store does not hold what it should',
   'store-mismatch': 'private key and certificate do not belong together',
+  'store-exists': 'it exists already and is not overwritten; delete it first',
+  'store-write': 'the store cannot be written',
+  'key-parameters': 'no key pair of this kind is made',
+  'request-subject': 'the subject is no distinguished name; write it like "O=Provider, CN=pe1"',
+  'request-alt-name': 'this cannot be a name in a certificate',
+  'crl-signature': 'the CRL does not verify with the CA of its issuer',
+  'pkcs12-content': 'the PKCS#12 file does not hold what it should',
+  'pkcs12-passphrase': 'the PKCS#12 file does not open with this passphrase',
 } as const
 
 export type PkiReason = keyof typeof pkiReasons

@@ -6,7 +6,7 @@
 //   STORE/crl/NAME.pem       CRLs, one or more; STORE/crl/NAME.crl for DER
 //
 // NAME is a NAME of the configuration language. `pki trust NAME file PATH`, `pki crl ...` and `pki identity ...` win
-// over the store. Certificates and CRLs may be PEM or DER wherever they lie. Nothing is written here.
+// over the store. Certificates and CRLs may be PEM or DER wherever they lie. Nothing is written here: store-write.ts.
 
 import { createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto'
 import type { Pki } from '../config/model.ts'
@@ -16,15 +16,15 @@ import type { Files } from '../ports.ts'
 import type { LocalCertificate, TrustAnchor } from '../sa/contract.ts'
 import { equalBytes } from '../wire/bytes.ts'
 import { certificateText, readCertificate } from './certificate.ts'
+import { crlLabels, readCertificateFile } from './certificate-file.ts'
 import { readCrl } from './crl.ts'
 import { readDerObjects } from './pem.ts'
 import { type Refusal, type Result, refuse } from './reasons.ts'
 
 type ReadFiles = Pick<Files, 'read' | 'readSecret' | 'exists' | 'list'>
 
-const namePattern = /^[A-Za-z][A-Za-z0-9._-]{0,31}$/
-const certificateLabels = ['CERTIFICATE', 'X509 CERTIFICATE', 'TRUSTED CERTIFICATE']
-const crlLabels = ['X509 CRL', 'CRL']
+/** A name that is a file name and nothing more: the NAME of the configuration language. */
+export const namePattern = /^[A-Za-z][A-Za-z0-9._-]{0,31}$/
 
 /** Where the four kinds of objects of a name lie in the store. */
 export function storePaths(store: string, name: string) {
@@ -39,7 +39,8 @@ export function storePaths(store: string, name: string) {
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 
-function readFile(path: string, read: (path: string) => Uint8Array): Result<Uint8Array> {
+/** Content of a file, or why there is none. */
+export function readFile(path: string, read: (path: string) => Uint8Array): Result<Uint8Array> {
   try {
     return { ok: true, value: read(path) }
   } catch (error) {
@@ -47,21 +48,16 @@ function readFile(path: string, read: (path: string) => Uint8Array): Result<Uint
   }
 }
 
-/** All certificates of a file, each well-formed. */
+/** DER of all certificates of a file, each well-formed. */
 function readCertificates(path: string, files: ReadFiles): Result<Uint8Array[]> {
   const content = readFile(path, (each) => files.read(each))
   if (!content.ok) return content
-  const list = readDerObjects(content.value, certificateLabels)
-  if (!list?.length) return refuse('store-content', path, 'no certificate')
-  for (const der of list) {
-    const read = readCertificate(der)
-    if (!read.ok) return { ...read, sentence: `${path}: ${read.sentence}` }
-  }
-  return { ok: true, value: list }
+  const list = readCertificateFile(content.value, path)
+  return list.ok ? { ok: true, value: list.value.map(({ der }) => der) } : list
 }
 
 /** A private key; its bytes are wiped once OpenSSL holds them. */
-function readPrivateKey(path: string, files: ReadFiles): Result<KeyObject> {
+export function readPrivateKey(path: string, files: Pick<Files, 'readSecret'>): Result<KeyObject> {
   const content = readFile(path, (each) => files.readSecret(each))
   if (!content.ok) return content
   const bytes = content.value
