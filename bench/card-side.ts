@@ -87,7 +87,8 @@ export class CardSide {
       if (this.#encapsulation === 'udp' && memory.u32(tx + abi.TX_COUNT) > 1) {
         memory.setU32(at + abi.IN_SEGMENT, memory.u32(tx + abi.TX_SEGMENT))
       }
-      memory.view.setUint8(at + abi.IN_ENCAPSULATION, abi.IN_UDP)
+      const kind = this.#encapsulation === 'udp' ? abi.IN_UDP : abi.IN_RAW_IPV4
+      memory.view.setUint8(at + abi.IN_ENCAPSULATION, kind)
     }
     return count
   }

@@ -17,8 +17,10 @@ import {
   INTEGRITY_SHA512_256,
   MAX_REPLAY_WINDOW,
   MIN_REPLAY_WINDOW,
+  PROTOCOL_AH,
   PROTOCOL_ESP,
   SA_ASP,
+  SA_BUNDLE,
   SA_CIPHER,
   SA_COLD_BYTES,
   SA_DESTINATION_COUNT,
@@ -76,7 +78,7 @@ const LARGEST_U32 = 0xffffffff
 
 /** Whether the card can protect with this pair; explains why not. */
 export function refuseSuite(sa: Pick<CardSa, 'protocol' | 'cipher' | 'integrity'>): string | null {
-  if (sa.protocol !== 'esp') return 'AH is not built into this card; use ESP'
+  if (sa.protocol === 'ah') return refuseAh(sa)
   if (CIPHERS[sa.cipher] === undefined) return notBuilt('ESP cipher', sa.cipher, Object.keys(CIPHERS))
   if (sa.cipher === 'null' && sa.integrity === 'none')
     return 'ESP that neither encrypts nor authenticates protects nothing; add an integrity algorithm'
@@ -84,6 +86,14 @@ export function refuseSuite(sa: Pick<CardSa, 'protocol' | 'cipher' | 'integrity'
     return notBuilt('ESP integrity', sa.integrity, Object.keys(INTEGRITIES))
   }
   return null
+}
+
+function refuseAh({ cipher, integrity }: Pick<CardSa, 'cipher' | 'integrity'>): string | null {
+  if (cipher !== 'null') return `AH does not encrypt; give it cipher null, not ${cipher}`
+  if (integrity === 'none') return 'AH without integrity does nothing; add an integrity algorithm'
+  return INTEGRITIES[integrity] === undefined
+    ? notBuilt('AH integrity', integrity, Object.keys(INTEGRITIES))
+    : null
 }
 
 function notBuilt(what: string, offered: string, built: string[]): string {
@@ -102,6 +112,7 @@ export function checkSa(sa: CardSa): void {
     fail('an SPI is 256 to 2^32 - 1')
   checkKey(sa.encryptionKey, CIPHERS[sa.cipher]!, sa.cipher, fail)
   checkKey(sa.integrityKey, INTEGRITIES[sa.integrity]!, sa.integrity, fail)
+  if (sa.bundle !== undefined && sa.protocol !== 'ah') fail('only AH can have another SA inside')
   if (!windowHolds(sa.replayWindow)) fail('a replay window is 0 or a power of two from 32 to 4096')
   if ((sa.source.length === 0) !== (sa.destination.length === 0)) fail('selectors for one side only')
   for (const selector of [...sa.source, ...sa.destination]) checkSelector(selector, fail)
@@ -133,12 +144,13 @@ function checkSelector(selector: TrafficSelector, fail: (text: string) => never)
   }
 }
 
-/** Writes a checked SA into record `index`; its selectors lie at `selectors`, sources first. State is stored last. */
+/** Writes a checked SA into record `index`; its selectors lie at `selectors`, sources first; `bundle`: record + 1
+ * of the ESP SA inside an AH SA, 0 for none. State is stored last. */
 export function writeSa(
   memory: CardMemory,
   index: number,
   sa: CardSa,
-  place: { direction: 'in' | 'out'; asp: number; tunnel: number; selectors: number },
+  place: { direction: 'in' | 'out'; asp: number; tunnel: number; selectors: number; bundle: number },
 ): void {
   const record = memory.cold(index)
   memory.bytes.fill(0, record, record + SA_COLD_BYTES)
@@ -147,7 +159,8 @@ export function writeSa(
   const fields: [number, number][] = [
     [SA_DIRECTION, place.direction === 'in' ? DIRECTION_IN : DIRECTION_OUT],
     [SA_SPI, sa.spi],
-    [SA_PROTOCOL, PROTOCOL_ESP],
+    [SA_PROTOCOL, sa.protocol === 'ah' ? PROTOCOL_AH : PROTOCOL_ESP],
+    [SA_BUNDLE, place.bundle],
     [SA_TUNNEL, place.tunnel],
     [SA_ASP, place.asp],
     [SA_CIPHER, cipher.number],

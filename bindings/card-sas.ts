@@ -39,6 +39,7 @@ type Entry = {
   direction: 'in' | 'out'
   tunnel: TunnelRef
   asp: number
+  protocol: 'esp' | 'ah'
   spi: number
   selectors: { first: number; count: number }
 }
@@ -76,11 +77,14 @@ export class SaTable {
   add(direction: 'in' | 'out', sa: CardSa): SaRef {
     const tunnel = this.#tunnels.get(sa.tunnel)
     checkSa(sa)
+    if (sa.protocol === 'ah' && tunnel.encapsulation === 'udp')
+      throw new CardError(`tunnel ${tunnel.name}: AH cannot travel in UDP (RFC 3948); use encapsulation raw`)
     this.#checkFree(direction, sa)
+    const bundle = sa.bundle === undefined ? 0 : this.#inside(direction, sa, sa.bundle)
     if (!this.#link.alive(tunnel.asp))
       throw new CardError(`tunnel ${tunnel.name}: ASP ${tunnel.asp} is not running`)
     const entry = this.#take(direction, sa, tunnel.asp)
-    writeSa(this.#memory, entry.record, sa, { ...entry, selectors: entry.selectors.first })
+    writeSa(this.#memory, entry.record, sa, { ...entry, selectors: entry.selectors.first, bundle })
     this.#live.set(entry.ref, entry)
     this.#announce(entry)
     return entry.ref
@@ -89,10 +93,19 @@ export class SaTable {
   #checkFree(direction: 'in' | 'out', sa: CardSa): void {
     if (direction === 'out') return
     for (const entry of this.#live.values()) {
-      if (entry.direction === 'in' && entry.spi === sa.spi) {
+      if (entry.direction === 'in' && entry.protocol === sa.protocol && entry.spi === sa.spi) {
         throw new CardError(`SPI 0x${sa.spi.toString(16)} is in use by another inbound SA`)
       }
     }
+  }
+
+  /** Record + 1 of the ESP SA inside an AH SA. */
+  #inside(direction: 'in' | 'out', sa: CardSa, ref: SaRef): number {
+    const entry = this.#live.get(ref)
+    const fits = entry?.protocol === 'esp' && entry.direction === direction && entry.tunnel === sa.tunnel
+    if (entry === undefined || !fits)
+      throw new CardError(`SA ${ref} is no ESP SA of this tunnel and direction, so it cannot be inside AH`)
+    return entry.record + 1
   }
 
   #take(direction: 'in' | 'out', sa: CardSa, asp: number): Entry {
@@ -105,7 +118,8 @@ export class SaTable {
       throw new CardError(`the selector table of the card has no room for ${count} selectors`)
     }
     const ref = this.#generation[record] * RECORDS + record
-    return { ref, record, direction, tunnel: sa.tunnel, asp, spi: sa.spi, selectors: { first, count } }
+    const { tunnel, protocol, spi } = sa
+    return { ref, record, direction, tunnel, asp, protocol, spi, selectors: { first, count } }
   }
 
   #announce(entry: Entry): void {

@@ -68,6 +68,8 @@ export type CardSa = {
   encryptionKey: Uint8Array
   integrity: Integrity
   integrityKey: Uint8Array
+  /** AH around ESP: the ESP SA inside this AH SA, of the same tunnel and direction, added before */
+  bundle?: SaRef
   esn: boolean
   /** packets, power of two 32..4096; 0 = off. Inbound only. */
   replayWindow: number

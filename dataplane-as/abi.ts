@@ -100,6 +100,10 @@ export const HEADER_TX_OFFSET = 140
 export const HEADER_TX_BYTES = 144
 export const HEADER_LOOP_OFFSET = 148
 export const HEADER_LOOP_BYTES = 152
+export const HEADER_AH_OFFSET = 156 // the card's own: AH packets that came without their outer header
+
+/** bytes there: more than the largest packet */
+export const AH_AREA_BYTES = 131072
 
 // ---- security associations: cold record ------------------------------------------------------------------
 // The driver writes a reserved slot completely, state last as SA_RESERVED, and sends SA_ADD_IN or SA_ADD_OUT. The
@@ -191,7 +195,10 @@ export const HOT_DESTINATION_COUNT = 116
 export const HOT_LAST_USED = 120 // HEADER_NOW when the last packet passed
 export const HOT_WINDOW = 124
 export const HOT_WORD_MASK = 128 // words of the bitmap - 1
+export const HOT_PROTOCOL = 132 // 50, 51
 export const HOT_NEAR_WRAP = 136 // u64: SEQ_NEAR_WRAP is raised at this number
+export const HOT_BUNDLE = 144 // AH: index + 1 of the ESP SA inside, 0 = none
+export const HOT_BUNDLE_SPI = 148 // and its SPI, host order: another SA in that record is not meant
 export const HOT_BITMAP = 192 // 128 u64, inbound only (RFC 6479)
 
 export const HOT_FLAG_ESN = 1
@@ -201,6 +208,7 @@ export const HOT_FLAG_IPV6 = 8
 export const HOT_FLAG_SOFT_RAISED = 16
 export const HOT_FLAG_WRAP_RAISED = 32
 export const HOT_FLAG_HARD_RAISED = 64
+export const HOT_FLAG_BUNDLED = 128 // inbound ESP that is accepted inside its AH only
 
 // ---- key area --------------------------------------------------------------------------------------------
 
@@ -430,7 +438,8 @@ export const OUT_FLAG_HANDED_OVER = 1
 // ---- transmit descriptor: outbound() -> loop: one message, one sendmsg ---------------------------------------------
 
 export const TX_BYTES = 48
-/** address of the first datagram: ESP header (UDP payload, or payload of protocol 50). Valid until the next outbound() */
+/** address of the first datagram: ESP header (UDP payload, or payload of protocol 50); AH header (payload of protocol
+ * 51 in IPv6); for AH over IPv4 the whole outer header, to be sent with IP_HDRINCL. Valid until the next outbound() */
 export const TX_ADDRESS = 0
 /** bytes of all datagrams together, contiguous without gaps, <= MAX_MESSAGE_BYTES unless there is only one */
 export const TX_LENGTH = 4
@@ -472,7 +481,7 @@ export const IN_SOURCE = 12
 export const IN_LOCAL = 16
 /** u16 host order: our UDP port; 0 with raw */
 export const IN_LOCAL_PORT = 20
-/** u8: IN_UDP, IN_RAW, IN_RAW_IPV4 */
+/** u8: IN_UDP, IN_RAW, IN_RAW_IPV4, IN_RAW_IPV6. AH in IN_RAW needs IN_SOURCE and IN_LOCAL: both enter its ICV. */
 export const IN_ENCAPSULATION = 22
 /** u8: TOS or traffic class of the outer header; taken from the header itself with IN_RAW_IPV4 */
 export const IN_TOS = 23
@@ -485,6 +494,7 @@ export const IN_FLAG_HANDED_OVER = 1
 export const IN_UDP = 1 // UDP payload on the NAT-T port: ESP, IKE behind 4 zero bytes, or a keepalive
 export const IN_RAW = 2 // begins with the ESP header (raw IPv6 socket)
 export const IN_RAW_IPV4 = 3 // begins with the outer IPv4 header (raw IPv4 socket)
+export const IN_RAW_IPV6 = 4 // begins with the outer IPv6 header (packet sockets, other runtimes)
 
 // ---- deliver descriptor: inbound(), outbound() -> loop: one packet in clear for a TUN device ----------------------------
 

@@ -1,6 +1,6 @@
 // What a received message is, and whose: everything that is decided before any cryptography.
 //
-//   outer   raw IPv4: the outer header is read and stepped over
+//   outer   read and stepped over; AH keeps it, for its ICV covers it           outer.ts, ah-in.ts
 //   NAT-T   a keepalive ends here, IKE (4 zero bytes) goes to control (RFC 3948 §2)
 //   SPI     unknown: drop; another ASP's: handed over whole
 //   SA      protocol and encapsulation as agreed, alive, length possible, number not seen (RFC 4303 §3.4)
@@ -14,6 +14,7 @@ import {
   DROP_DATAGRAM_SHORT,
   DROP_INBOX_FULL,
   DROP_NONE,
+  DROP_OUTER_MALFORMED,
   DROP_REPLAY,
   DROP_SA_EXPIRED,
   DROP_SA_MISMATCH,
@@ -25,22 +26,20 @@ import {
   HOT_BLOCK_BYTES,
   HOT_BYTES,
   HOT_DEADLINE,
+  HOT_FLAG_BUNDLED,
+  HOT_FLAGS,
   HOT_HARD_BYTES,
   HOT_HARD_PACKETS,
   HOT_ICV_BYTES,
   HOT_IV_BYTES,
   HOT_PACKETS,
+  HOT_PROTOCOL,
   HOT_TUNNEL,
-  IN_ADDRESS,
   IN_ENCAPSULATION,
   IN_FLAG_HANDED_OVER,
   IN_FLAGS,
-  IN_LENGTH,
   IN_PROTOCOL,
-  IN_RAW,
-  IN_RAW_IPV4,
   IN_SOURCE,
-  IN_TOS,
   IN_UDP,
   PROTOCOL_AH,
   PROTOCOL_ESP,
@@ -56,6 +55,7 @@ import {
   TUNNEL_FREE,
   TUNNEL_STATE,
 } from './abi.ts'
+import { ahOffset, ahPayload, NO_AH, prepareAh } from './ah-in.ts'
 import { add, NO_TUNNEL } from './counters.ts'
 import { handOverIke, handOverIn } from './inbox.ts'
 import { asps, atomicLoad, block, clock, cold, hotIn, now, self, tunnelRecord } from './machine.ts'
@@ -63,9 +63,11 @@ import { checkReplay, fullSequence } from './replay.ts'
 import { openEvent, publishEvent } from './ring.ts'
 import { expireSa } from './sa.ts'
 import { findSpi, NOT_FOUND } from './spi-index.ts'
-import { load16 } from './wire/inner.ts'
 import {
+  STATE_ESP,
   W_ADDRESS,
+  W_AH_HOT,
+  W_AH_OUTER,
   W_CIPHERTEXT,
   W_CIPHERTEXT_LENGTH,
   W_DESCRIPTOR,
@@ -74,6 +76,7 @@ import {
   W_SA,
   W_SEQUENCE,
   W_STAGES,
+  W_STATE,
   W_TUNNEL,
 } from './work.ts'
 
@@ -86,29 +89,6 @@ const KEEPALIVE: u32 = 0xff
 const SMALLEST_SPI: u32 = 256
 const EVENT_INTERVAL: u32 = 1000 // ms
 
-/**
- * Steps over the outer IPv4 header of a raw socket: afterwards the descriptor is one of kind IN_RAW with TOS and
- * protocol filled in. False: not an IPv4 packet that carries ESP or AH whole.
- */
-export function stripOuter(descriptor: usize): bool {
-  if (load<u8>(descriptor + IN_ENCAPSULATION) !== IN_RAW_IPV4) return true
-  const header = load<u32>(descriptor + IN_ADDRESS)
-  const bytes = load<u32>(descriptor + IN_LENGTH)
-  if (bytes < 20 || load<u8>(header) >> 4 !== 4) return false
-  const headerBytes = (<u32>load<u8>(header) & 15) << 2
-  const total = load16(header + 2)
-  const protocol = load<u8>(header + 9)
-  if (headerBytes < 20 || total < headerBytes || total > bytes) return false
-  if ((load16(header + 6) & 0x3fff) !== 0) return false // the kernel reassembles; a fragment is no packet
-  if (protocol !== PROTOCOL_ESP && protocol !== PROTOCOL_AH) return false
-  store<u32>(descriptor + IN_ADDRESS, header + headerBytes)
-  store<u32>(descriptor + IN_LENGTH, total - headerBytes)
-  store<u8>(descriptor + IN_ENCAPSULATION, IN_RAW)
-  store<u8>(descriptor + IN_PROTOCOL, protocol)
-  store<u8>(descriptor + IN_TOS, load<u8>(header + 1))
-  return true
-}
-
 /** Judges one datagram and fills its entry. Returns DROP_NONE, a drop number, or TAKEN. */
 export function admit(descriptor: usize, address: usize, bytes: u32, entry: usize): u32 {
   store<u32>(entry + W_TUNNEL, NO_TUNNEL)
@@ -116,6 +96,7 @@ export function admit(descriptor: usize, address: usize, bytes: u32, entry: usiz
   store<u32>(entry + W_ADDRESS, <u32>address)
   store<u32>(entry + W_LENGTH, bytes)
   store<u32>(entry + W_DESCRIPTOR, <u32>descriptor)
+  store<u32>(entry + W_AH_HOT, 0)
   if (load<u8>(descriptor + IN_ENCAPSULATION) === IN_UDP) {
     if (bytes === 1 && load<u8>(address) === KEEPALIVE) {
       add(block + AC_KEEPALIVES, 1)
@@ -127,10 +108,13 @@ export function admit(descriptor: usize, address: usize, bytes: u32, entry: usiz
     }
     return bySpi(descriptor, entry, PROTOCOL_ESP, 0)
   }
-  const ah = load<u8>(descriptor + IN_PROTOCOL) === PROTOCOL_AH
-  const least = ah ? AH_HEADER : ESP_HEADER
-  if (bytes < least) return DROP_DATAGRAM_SHORT
-  return bySpi(descriptor, entry, ah ? PROTOCOL_AH : PROTOCOL_ESP, ah ? 4 : 0)
+  if (load<u8>(descriptor + IN_PROTOCOL) !== PROTOCOL_AH) {
+    return bytes < ESP_HEADER ? DROP_DATAGRAM_SHORT : bySpi(descriptor, entry, PROTOCOL_ESP, 0)
+  }
+  const offset = ahOffset(descriptor, address, bytes)
+  if (offset === NO_AH) return DROP_OUTER_MALFORMED
+  store<u32>(entry + W_AH_OUTER, offset)
+  return bytes < offset + AH_HEADER ? DROP_DATAGRAM_SHORT : bySpi(descriptor, entry, PROTOCOL_AH, offset + 4)
 }
 
 function bySpi(descriptor: usize, entry: usize, protocol: u32, offset: u32): u32 {
@@ -165,19 +149,53 @@ function withSa(descriptor: usize, entry: usize): u32 {
   const bytes = load<u32>(entry + W_LENGTH)
   if (!encapsulationFits(load<u32>(entry + W_TUNNEL), load<u8>(descriptor + IN_ENCAPSULATION)))
     return DROP_SA_MISMATCH
+  if (load<u32>(hot + HOT_PROTOCOL) === PROTOCOL_AH) return admitAh(descriptor, entry)
+  if ((load<u32>(hot + HOT_FLAGS) & HOT_FLAG_BUNDLED) !== 0) return DROP_SA_MISMATCH
+  return admitEsp(entry, load<u32>(entry + W_ADDRESS), bytes)
+}
+
+/** ESP of `bytes` bytes at `address` under the entry's SA, on its own or inside AH. */
+export function admitEsp(entry: usize, address: usize, bytes: u32): u32 {
+  const hot = load<u32>(entry + W_HOT)
   const around = ESP_HEADER + load<u32>(hot + HOT_IV_BYTES) + load<u32>(hot + HOT_ICV_BYTES)
   const unit = load<u32>(hot + HOT_BLOCK_BYTES)
   if (bytes < around + unit || ((bytes - around) & (unit - 1)) !== 0) return DROP_BAD_LENGTH
+  const drop = admitNumber(entry, bswap<u32>(load<u32>(address + 4)))
+  if (drop !== DROP_NONE) return drop
+  store<u32>(entry + W_STATE, STATE_ESP)
+  store<u32>(entry + W_ADDRESS, <u32>address)
+  store<u32>(entry + W_LENGTH, bytes)
+  store<u32>(entry + W_CIPHERTEXT, <u32>address + ESP_HEADER + load<u32>(hot + HOT_IV_BYTES))
+  store<u32>(entry + W_CIPHERTEXT_LENGTH, bytes - around)
+  return DROP_NONE
+}
+
+function admitAh(descriptor: usize, entry: usize): u32 {
+  const hot = load<u32>(entry + W_HOT)
+  const offset = load<u32>(entry + W_AH_OUTER)
+  const header: usize = load<u32>(entry + W_ADDRESS) + offset
+  const payload = ahPayload(
+    descriptor,
+    header,
+    load<u32>(entry + W_LENGTH) - offset,
+    load<u32>(hot + HOT_ICV_BYTES),
+  )
+  if (payload === 0) return DROP_BAD_LENGTH
+  const drop = admitNumber(entry, bswap<u32>(load<u32>(header + 8)))
+  if (drop !== DROP_NONE) return drop
+  return prepareAh(descriptor, entry, offset, payload) ? DROP_NONE : DROP_OUTER_MALFORMED
+}
+
+/** Alive, and a number that was not seen. */
+function admitNumber(entry: usize, low: u32): u32 {
+  const hot = load<u32>(entry + W_HOT)
   if (spent(hot)) {
     expireSa(load<u32>(entry + W_SA), hot)
     return DROP_SA_EXPIRED
   }
-  const address = load<u32>(entry + W_ADDRESS)
-  const sequence = fullSequence(hot, bswap<u32>(load<u32>(address + 4)))
+  const sequence = fullSequence(hot, low)
   if (!checkReplay(hot, sequence)) return DROP_REPLAY
   store<u64>(entry + W_SEQUENCE, sequence)
-  store<u32>(entry + W_CIPHERTEXT, address + ESP_HEADER + load<u32>(hot + HOT_IV_BYTES))
-  store<u32>(entry + W_CIPHERTEXT_LENGTH, bytes - around)
   return DROP_NONE
 }
 

@@ -71,7 +71,18 @@ import { selectorsAllow } from './selectors.ts'
 import { acquire, sendingSa } from './tunnel.ts'
 import { destination, dontFragment, family, length, parseInner, tos } from './wire/inner.ts'
 import { outerTos } from './wire/tos.ts'
-import { W_ADDRESS, W_DF, W_HOT, W_LENGTH, W_NEXT_HEADER, W_SA, W_STAGES, W_TOS, W_TUNNEL } from './work.ts'
+import {
+  W_ADDRESS,
+  W_DF,
+  W_HOT,
+  W_LENGTH,
+  W_NEXT_HEADER,
+  W_PAYLOAD,
+  W_SA,
+  W_STAGES,
+  W_TOS,
+  W_TUNNEL,
+} from './work.ts'
 
 /** another ASP has the packet now */
 export const HANDED_OVER: u32 = 0xff
@@ -160,6 +171,7 @@ function protect(entry: usize, tunnel: u32): u32 {
   store<u32>(entry + W_SA, sa)
   store<u32>(entry + W_HOT, <u32>hotOut(sa))
   store<u32>(entry + W_NEXT_HEADER, family === 4 ? IPV4_IN_ESP : IPV6_IN_ESP)
+  store<u32>(entry + W_PAYLOAD, length)
   store<u32>(entry + W_TOS, outerTos(tos, load<u32>(record + TUNNEL_DSCP), load<u32>(record + TUNNEL_ECN)))
   store<u32>(entry + W_DF, outerDf(load<u32>(record + TUNNEL_DF)))
   return DROP_NONE

@@ -20,13 +20,13 @@ import {
   HEADER_VERSION,
 } from './abi.ts'
 import { KERNEL_SCRATCH_BYTES } from './crypto/scratch.ts'
-import { openBurst } from './esp-in.ts'
-import { protectBurst } from './esp-out.ts'
+import { openBurst } from './inbound.ts'
 import { releaseInbox, takeInbox } from './inbox.ts'
 import { layoutMemory } from './layout.ts'
 import { live } from './life.ts'
 import { adopt, atomicStore, block, header, now, readClock, ready } from './machine.ts'
 import { runMailbox } from './mailbox.ts'
+import { protectBurst } from './outbound.ts'
 import { raise } from './ring.ts'
 import { deleteAllSas } from './sa.ts'
 

@@ -3,6 +3,7 @@
 import {
   ABI_MAGIC,
   ABI_VERSION,
+  AH_AREA_BYTES,
   ASP_BLOCK_BYTES,
   CANARY_BYTES,
   CANARY_PATTERN,
@@ -11,6 +12,7 @@ import {
   ERROR_MEMORY,
   ERROR_NONE,
   FIB_NODE_BYTES,
+  HEADER_AH_OFFSET,
   HEADER_ASP_BLOCKS,
   HEADER_ASPS,
   HEADER_BASE,
@@ -140,7 +142,8 @@ function divideTables(): void {
 
 /**
  * The packets fill the rest and end with the memory; what the division leaves over goes before them.
- * Per ASP: inboxes from the other ASPs, control's inbox, transmit area, loop area (last). False: does not fit.
+ * Per ASP: inboxes from the other ASPs, control's inbox, AH area, transmit area, loop area (last). False: does
+ * not fit.
  */
 function dividePackets(total: u64): bool {
   const asps = word(HEADER_ASPS)
@@ -148,12 +151,14 @@ function dividePackets(total: u64): bool {
   const stride = <u32>(((total - cursor) / asps) & ~(LINE - 1))
   const first = <u32>(total - <u64>stride * asps)
   const inboxes = asps * INBOX_RING_BYTES
-  const tx = inboxes + INBOX_RING_BYTES
+  const ah = inboxes + INBOX_RING_BYTES
+  const tx = ah + AH_AREA_BYTES
   const txBytes = min<u32>(MAX_TX_BYTES, ((stride - tx) / 3) & ~63)
   put(HEADER_PACKETS, first)
   put(HEADER_PACKETS_STRIDE, stride)
   put(HEADER_INBOX_OFFSET, 0)
   put(HEADER_CONTROL_INBOX_OFFSET, inboxes)
+  put(HEADER_AH_OFFSET, ah)
   put(HEADER_TX_OFFSET, tx)
   put(HEADER_TX_BYTES, txBytes)
   put(HEADER_LOOP_OFFSET, tx + txBytes)

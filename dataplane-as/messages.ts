@@ -4,10 +4,10 @@
 
 import {
   ASP_TX_DESCRIPTORS,
+  HOT_PROTOCOL,
   HOT_SPI,
   MAX_MESSAGE_BYTES,
   MAX_SEGMENTS,
-  PROTOCOL_ESP,
   TUNNEL_ENCAPSULATION,
   TUNNEL_LOCAL,
   TUNNEL_PEER,
@@ -83,7 +83,7 @@ function describe(entry: usize, start: usize, bytes: u32, inner: u32): usize {
   store<u8>(message + TX_TOS, <u8>load<u32>(entry + W_TOS))
   store<u8>(message + TX_DF, <u8>load<u32>(entry + W_DF))
   store<u8>(message + TX_ENCAPSULATION, <u8>load<u32>(record + TUNNEL_ENCAPSULATION))
-  store<u8>(message + TX_PROTOCOL, <u8>PROTOCOL_ESP)
+  store<u8>(message + TX_PROTOCOL, <u8>load<u32>(load<u32>(entry + W_HOT) + HOT_PROTOCOL))
   store<u32>(message + TX_INNER_BYTES, inner)
   return message
 }

@@ -21,10 +21,13 @@ import {
   HEADER_SELECTOR_TABLE,
   HEADER_SELECTORS,
   HOT_BLOCK_BYTES,
+  HOT_BUNDLE,
+  HOT_BUNDLE_SPI,
   HOT_CIPHER,
   HOT_DEADLINE,
   HOT_DESTINATION_COUNT,
   HOT_FLAG_ANY,
+  HOT_FLAG_BUNDLED,
   HOT_FLAG_ESN,
   HOT_FLAG_HARD_RAISED,
   HOT_FLAG_IPV4,
@@ -37,6 +40,7 @@ import {
   HOT_IV_BYTES,
   HOT_KEYS,
   HOT_NEAR_WRAP,
+  HOT_PROTOCOL,
   HOT_SEQUENCE,
   HOT_SEQUENCE_LIMIT,
   HOT_SOFT_BYTES,
@@ -53,6 +57,7 @@ import {
   MAX_CLASSES,
   MAX_REPLAY_WINDOW,
   MIN_REPLAY_WINDOW,
+  PROTOCOL_AH,
   PROTOCOL_ESP,
   SA_ASP,
   SA_BUNDLE,
@@ -149,6 +154,7 @@ export function addSa(sa: u32, direction: u32): u32 {
   if (atomicLoad(record + SA_STATE) !== SA_RESERVED) return ERROR_STATE
   let error = checkRecord(record, direction)
   if (error === ERROR_NONE) error = checkSuite(record)
+  if (error === ERROR_NONE) error = checkBundle(record)
   if (error === ERROR_NONE) error = checkSelectors(record)
   if (error === ERROR_NONE && direction === DIRECTION_IN) {
     if (findSpi(load<u32>(record + SA_SPI), load<u32>(record + SA_PROTOCOL)) !== NOT_FOUND) error = ERROR_SPI
@@ -160,6 +166,7 @@ export function addSa(sa: u32, direction: u32): u32 {
   }
   expandKeys(sa, record)
   fillHot(sa, record)
+  bundle(record, hotOf(sa))
   wipeRawKeys(record)
   atomicStore(record + SA_STATE, SA_VALID)
   return ERROR_NONE
@@ -188,11 +195,13 @@ function windowHolds(window: u32): bool {
 
 /** A suite that is built: with integrity, or with encryption only, and then without anti-replay (RFC 4303 §3.2). */
 function checkSuite(record: usize): u32 {
-  if (load<u32>(record + SA_PROTOCOL) !== PROTOCOL_ESP) return ERROR_SUITE
-  if (load<u32>(record + SA_BUNDLE) !== 0 || load<u32>(record + SA_TABLE) !== 0) return ERROR_SUITE
   const cipher = cipherOf(record)
   const hash = hashOf(record)
   if (cipher === NOT_BUILT || hash === NOT_BUILT) return ERROR_SUITE
+  if (load<u32>(record + SA_TABLE) !== 0) return ERROR_SUITE
+  const protocol = load<u32>(record + SA_PROTOCOL)
+  if (protocol === PROTOCOL_AH) return cipher === QUEUE_NONE && hash !== QUEUE_NONE ? ERROR_NONE : ERROR_SUITE
+  if (protocol !== PROTOCOL_ESP) return ERROR_SUITE
   if (hash !== QUEUE_NONE) return ERROR_NONE
   return cipher === QUEUE_NONE || load<u32>(record + SA_WINDOW) !== 0 ? ERROR_SUITE : ERROR_NONE
 }
@@ -203,6 +212,21 @@ function cipherOf(record: usize): u32 {
 
 function hashOf(record: usize): u32 {
   return hashQueue(load<u32>(record + SA_INTEGRITY), load<u32>(record + SA_INTEGRITY_KEY_BYTES))
+}
+
+/** AH may name the ESP SA inside it: valid, of the same tunnel and direction. ESP names none. */
+function checkBundle(record: usize): u32 {
+  const inside = load<u32>(record + SA_BUNDLE)
+  if (inside === 0) return ERROR_NONE
+  if (load<u32>(record + SA_PROTOCOL) !== PROTOCOL_AH) return ERROR_FIELD
+  if (inside > sas) return ERROR_INDEX
+  const esp = cold(inside - 1)
+  if (atomicLoad(esp + SA_STATE) !== SA_VALID) return ERROR_STATE
+  const fits =
+    load<u32>(esp + SA_PROTOCOL) === PROTOCOL_ESP &&
+    load<u32>(esp + SA_TUNNEL) === load<u32>(record + SA_TUNNEL) &&
+    load<u32>(esp + SA_DIRECTION) === load<u32>(record + SA_DIRECTION)
+  return fits ? ERROR_NONE : ERROR_FIELD
 }
 
 function checkSelectors(record: usize): u32 {
@@ -270,6 +294,31 @@ function fillHot(sa: u32, record: usize): void {
     load<u32>(record + SA_SOURCE_COUNT),
     load<u32>(record + SA_DESTINATION_COUNT),
   )
+}
+
+/** Ties AH to the ESP SA inside; an inbound one is accepted there only from now on. */
+function bundle(record: usize, hot: usize): void {
+  store<u32>(hot + HOT_PROTOCOL, load<u32>(record + SA_PROTOCOL))
+  const inside = load<u32>(record + SA_BUNDLE)
+  if (inside === 0) return
+  store<u32>(hot + HOT_BUNDLE, inside)
+  store<u32>(hot + HOT_BUNDLE_SPI, load<u32>(cold(inside - 1) + SA_SPI))
+  const esp = hotOf(inside - 1)
+  store<u32>(esp + HOT_FLAGS, load<u32>(esp + HOT_FLAGS) | HOT_FLAG_BUNDLED)
+}
+
+/** no ESP SA for this AH any more */
+export const BROKEN: u32 = 0xffffffff
+
+/** Index + 1 of the ESP SA inside an AH SA, 0 when it protects the packet itself, BROKEN when that SA has gone. */
+export function bundledSa(hot: usize): u32 {
+  const inside = load<u32>(hot + HOT_BUNDLE)
+  if (inside === 0) return 0
+  const record = cold(inside - 1)
+  const there =
+    atomicLoad(record + SA_STATE) === SA_VALID &&
+    load<u32>(record + SA_SPI) === load<u32>(hot + HOT_BUNDLE_SPI)
+  return there ? inside : BROKEN
 }
 
 function fillSuite(hot: usize, cipher: u32, hash: u32): void {

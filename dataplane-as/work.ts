@@ -58,21 +58,35 @@ export const W_DF = 44
 export const W_NEXT_HEADER = 48
 export const W_CIPHERTEXT = 52 // in: address of the first encrypted byte
 export const W_CIPHERTEXT_LENGTH = 56 // in: 0 once the packet was dropped
-const ENTRY_BYTES = 64
+export const W_PAYLOAD = 60 // out: bytes to encrypt before the trailer: the packet and its TFC padding
+export const W_AH_HOT = 64 // hot record of the AH SA, 0 = ESP alone
+export const W_AH_SA = 68
+export const W_AH_OUTER = 72 // address of the outer header, first byte that the ICV of AH covers
+export const W_AH_BYTES = 76 // bytes it covers
+export const W_AH_SEQUENCE = 80 // u64
+export const W_STATE = 88 // in: STATE_*
+export const W_INDEX = 92 // in: its own index
+/** what an entry is: ESP, AH around its packet, dropped, ESP whose AH around it was authentic */
+export const STATE_ESP: u32 = 1
+export const STATE_AH: u32 = 2
+export const STATE_DROPPED: u32 = 3
+export const STATE_ESP_IN_AH: u32 = 4
+export const ENTRY_BYTES = 128
 
-const AT_ENTRIES = 0 // BATCH * 64
-const AT_ICVS = 16384 // BATCH * 32
+const AT_ENTRIES = 0 // BATCH * 128
+const AT_ICVS = 32768 // BATCH * 32: computed
+const AT_RECEIVED = 40960 // BATCH * 32: received, where the packet's own place was zeroed
 const ICV_SLOT = 32
 /** buckets of the transmit layout: BATCH * 16, and their hash table of 512 u32 */
-export const AT_BUCKETS = 24576
-export const AT_BUCKET_TABLE = 28672
+export const AT_BUCKETS = 49152
+export const AT_BUCKET_TABLE = 53248
 /** jobs in each cipher queue, then in each hash queue: u32 */
-const AT_CIPHER_COUNTS = 30720
-const AT_HASH_COUNTS = 30784
+const AT_CIPHER_COUNTS = 55296
+const AT_HASH_COUNTS = 55360
 const COUNTS_BYTES = 128
-const AT_CIPHERS = 30848 // a queue: BATCH * 16
+const AT_CIPHERS = 55424 // a queue: BATCH * 16
 const CIPHER_QUEUE_BYTES: u32 = 4096
-const AT_HASHES = 96384 // a queue: BATCH * 32
+const AT_HASHES = 120960 // a queue: BATCH * 32
 const HASH_QUEUE_BYTES: u32 = 8192
 
 export function entry(index: u32): usize {
@@ -82,6 +96,11 @@ export function entry(index: u32): usize {
 /** Where the ICV computed over a received packet is put. */
 export function icvSlot(index: u32): usize {
   return block + ASP_WORK + AT_ICVS + index * ICV_SLOT
+}
+
+/** Where the ICV of a received packet is kept whose own place must be zero while it is hashed. */
+export function receivedSlot(index: u32): usize {
+  return block + ASP_WORK + AT_RECEIVED + index * ICV_SLOT
 }
 
 /** Address of a new record at the end of a queue. */

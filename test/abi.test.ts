@@ -114,7 +114,7 @@ test('the fields of every record lie apart, aligned and inside', () => {
   const bytes = { TX_TOS: 1, TX_DF: 1, TX_ENCAPSULATION: 1, TX_PROTOCOL: 1 }
   fits('tx', abi.TX_BYTES, offsets('TX_', bytes, /^TX_BYTES$/))
   const small = { IN_LOCAL_PORT: 2, IN_ENCAPSULATION: 1, IN_TOS: 1, IN_PROTOCOL: 1, IN_FLAGS: 1 }
-  fits('in', abi.IN_BYTES, offsets('IN_', small, /^IN_(BYTES|HEADROOM|UDP|RAW|RAW_IPV4|FLAG_.*)$/))
+  fits('in', abi.IN_BYTES, offsets('IN_', small, /^IN_(BYTES|HEADROOM|UDP|RAW|RAW_IPV4|RAW_IPV6|FLAG_.*)$/))
   fits(
     'counters',
     abi.TUNNEL_COUNTER_BYTES,

@@ -21,6 +21,7 @@ export type Datagram = {
   tos: number
   df: boolean
   encapsulation: 'udp' | 'raw'
+  protocol: number
   spi: number
   /** which message of the call it was in */
   message: number
@@ -29,7 +30,7 @@ export type Delivered = { packet: Uint8Array; device: number; tunnel: number; ad
 
 /** How a message arrives; source and local as the loop would hand them over. */
 export type Arrival = {
-  encapsulation?: 'udp' | 'raw' | 'raw-ipv4'
+  encapsulation?: 'udp' | 'raw' | 'raw-ipv4' | 'raw-ipv6'
   tos?: number
   segment?: number
   protocol?: number
@@ -39,7 +40,12 @@ export type Arrival = {
   flush?: boolean
 }
 
-const ENCAPSULATION = { udp: abi.IN_UDP, raw: abi.IN_RAW, 'raw-ipv4': abi.IN_RAW_IPV4 }
+const ENCAPSULATION = {
+  udp: abi.IN_UDP,
+  raw: abi.IN_RAW,
+  'raw-ipv4': abi.IN_RAW_IPV4,
+  'raw-ipv6': abi.IN_RAW_IPV6,
+}
 
 export class CardBed {
   readonly driver: CardDriver
@@ -169,6 +175,7 @@ export class CardBed {
         view.getUint8(at + abi.TX_ENCAPSULATION) === abi.ENCAPSULATION_UDP
           ? ('udp' as const)
           : ('raw' as const),
+      protocol: view.getUint8(at + abi.TX_PROTOCOL),
       spi: word(abi.TX_SPI),
       message,
     }

@@ -98,7 +98,7 @@ describe('commands', () => {
       ['SA_WINDOW', 33, abi.ERROR_FIELD],
       ['SA_WINDOW', 8192, abi.ERROR_FIELD],
       ['SA_CLASS', 8, abi.ERROR_FIELD],
-      ['SA_BUNDLE', 1, abi.ERROR_SUITE],
+      ['SA_BUNDLE', 1, abi.ERROR_FIELD],
       ['SA_TABLE', 1, abi.ERROR_SUITE],
       ['SA_SOURCE_COUNT', 1, abi.ERROR_SELECTOR],
       ['SA_STATE', 0, abi.ERROR_STATE],

@@ -291,7 +291,7 @@ describe('refusals', () => {
       { cipher: 'null', integrity: 'none', encryptionKey: new Uint8Array(), integrityKey: new Uint8Array() },
       /neither encrypts nor authenticates/,
     ],
-    ['AH', { protocol: 'ah' }, /AH is not built/],
+    ['AH that encrypts', { protocol: 'ah' }, /AH does not encrypt/],
     ['a short key', { encryptionKey: new Uint8Array(15) }, /aes-128 takes a key of 16 bytes, 15 were given/],
     ['a long integrity key', { integrityKey: new Uint8Array(32) }, /sha1 takes a key of 20 bytes/],
     ['a reserved SPI', { spi: 255 }, /an SPI is 256 to/],

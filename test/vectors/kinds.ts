@@ -1,6 +1,6 @@
 /** The kinds of vector files in the order in which they are asked. Every new `kind-*.ts` adds its line here. */
 import type { VectorKind } from './kind.ts'
-import { nistGcm, nistGcmExamples, wycheproofAead } from './kind-aead.ts'
+import { ahGenerated } from './kind-ah.ts'
 import { nistHmac, rfcHmac, wycheproofHmac } from './kind-hmac.ts'
 import { ikev2Exchange, modpDh, modpDhInvalid } from './kind-ike.ts'
 import { ikev1NotBuilt, nistIkev2Kdf } from './kind-ike-kdf.ts'
@@ -19,9 +19,6 @@ export const vectorKinds: readonly VectorKind[] = [
   rfcHmac,
   nistHmac,
   wycheproofHmac,
-  wycheproofAead,
-  nistGcm,
-  nistGcmExamples,
   modpDh,
   modpDhInvalid,
   ikev2Exchange,
@@ -33,6 +30,7 @@ export const vectorKinds: readonly VectorKind[] = [
   wycheproofRsa,
   x509Chains,
   ikev1NotBuilt,
+  ahGenerated,
   espGenerated,
   espNegative,
   replayDecisions,

@@ -1,0 +1,250 @@
+// Packets out, a burst at a time (RFC 4303 §3.3, RFC 4302 §3.3):
+//
+//   1 classify each packet and put it into the bucket of its (SA, TOS, DF)     classify.ts, buckets.ts
+//   2 bucket by bucket: limits, numbers, headers, packet, trailer, laid out datagram behind datagram
+//   3 encrypt all, 4 authenticate all, in SIMD lanes                           work.ts
+//   5 AH around that: its ICV, then the mutable fields of the outer header     ah-out.ts
+//   6 the transmit descriptors already stand: one per message of equal-sized datagrams
+//
+// A packet that fails in 1 or 2 is a counted drop and takes no number and no place.
+
+import {
+  AC_OUT_PACKETS,
+  ASP_CONSUMED,
+  ASP_OUT_DESCRIPTORS,
+  ASP_TX_COUNT,
+  DROP_NO_ENTROPY,
+  DROP_NO_SA,
+  DROP_NONE,
+  DROP_TOO_BIG,
+  ENCAPSULATION_RAW,
+  HEADER_TX_BYTES,
+  HEADER_TX_OFFSET,
+  HOT_ICV_BYTES,
+  HOT_IV_BYTES,
+  HOT_PROTOCOL,
+  MAX_BURST,
+  OUT_BYTES,
+  OUT_LENGTH,
+  PROTOCOL_AH,
+  STAGE_EGRESS,
+  TC_TX_BYTES,
+  TC_TX_PACKETS,
+  TUNNEL_ENCAPSULATION,
+} from './abi.ts'
+import {
+  ahBytes,
+  ESP_IN_AH,
+  finishAh,
+  hashAh,
+  IPV6_HEADER,
+  outerBytes,
+  outerIsIpv4,
+  putAh,
+} from './ah-out.ts'
+import { beginBuckets, bucketCount, bucketFirst, intoBucket } from './buckets.ts'
+import { classify, HANDED_OVER } from './classify.ts'
+import { add } from './counters.ts'
+import { beginDelivery } from './deliver.ts'
+import { takeEntropy } from './entropy.ts'
+import { copyPacket, espBytes, putEsp } from './esp-out.ts'
+import { answerTooBig, MAX_ANSWER_BYTES } from './icmp.ts'
+import { spend, takeNumber, withinLimits } from './limits.ts'
+import { block, counters, header, hotOut, packets, tunnelRecord } from './machine.ts'
+import { beginMessages, closeMessage, messagesMade, putDatagram } from './messages.ts'
+import { BROKEN, bundledSa } from './sa.ts'
+import { endOut } from './trace.ts'
+import {
+  beginJobs,
+  cipherAll,
+  entry,
+  hashAll,
+  W_ADDRESS,
+  W_AH_HOT,
+  W_HOT,
+  W_LENGTH,
+  W_NEXT,
+  W_NEXT_HEADER,
+  W_PAYLOAD,
+  W_SA,
+  W_STAGES,
+  W_TUNNEL,
+} from './work.ts'
+
+/** outer header, AH, ESP header, IV, padding, trailer, ICV, and the gap before a new message */
+const MAX_OVERHEAD: u32 = 320
+
+let area: usize = 0 // next free byte of the transmit area
+let areaEnd: usize = 0
+let ahPackets: u32 = 0
+
+/** Protects descriptors 0..count-1; returns transmit descriptors made. See the exports for the contract. */
+export function protectBurst(count: u32): u32 {
+  begin()
+  const given = min<u32>(count, MAX_BURST)
+  const consumed = classifyAll(given)
+  const buckets = bucketCount()
+  for (let bucket: u32 = 0; bucket < buckets; bucket++) layOut(bucketFirst(bucket))
+  cipherAll(true)
+  hashAll()
+  if (ahPackets !== 0) authenticateOuter()
+  keepRest(consumed, given)
+  add(block + AC_OUT_PACKETS, consumed)
+  store<u32>(block + ASP_CONSUMED, consumed)
+  store<u32>(block + ASP_TX_COUNT, messagesMade())
+  return messagesMade()
+}
+
+function begin(): void {
+  beginBuckets()
+  beginJobs()
+  area = packets + header(HEADER_TX_OFFSET)
+  areaEnd = area + header(HEADER_TX_BYTES)
+  ahPackets = 0
+  beginDelivery()
+  beginMessages()
+}
+
+// ---- 1 classify
+
+/** Stops where the transmit area might not hold the next packet. Returns descriptors consumed. */
+function classifyAll(count: u32): u32 {
+  let room = <i64>(areaEnd - area)
+  for (let i: u32 = 0; i < count; i++) {
+    const descriptor = block + ASP_OUT_DESCRIPTORS + i * OUT_BYTES
+    room -= min<u32>(load<u32>(descriptor + OUT_LENGTH), 65575) + MAX_OVERHEAD + MAX_ANSWER_BYTES
+    if (room < 0) return i
+    const at = entry(i)
+    const drop = classify(descriptor, at)
+    if (drop === DROP_NONE) intoBucket(i, at)
+    else if (drop !== HANDED_OVER) refuse(at, drop)
+  }
+  return count
+}
+
+function refuse(at: usize, drop: u32): void {
+  const tunnel = load<u32>(at + W_TUNNEL)
+  if (drop === DROP_TOO_BIG && answerTooBig(load<u32>(at + W_ADDRESS), tunnel, areaEnd))
+    areaEnd -= MAX_ANSWER_BYTES
+  endOut(tunnel, load<u32>(at + W_STAGES), load<u32>(at + W_LENGTH), drop)
+}
+
+// ---- 2 layout
+
+/** Lays out a bucket, whose first packet is entry `next` - 1. */
+function layOut(next: u32): void {
+  while (next !== 0) {
+    const at = entry(next - 1)
+    const drop = protect(at)
+    if (drop === DROP_NONE) account(at)
+    const stages = load<u32>(at + W_STAGES) | (drop === DROP_NONE ? STAGE_EGRESS : 0)
+    endOut(load<u32>(at + W_TUNNEL), stages, load<u32>(at + W_LENGTH), drop)
+    next = load<u32>(at + W_NEXT)
+  }
+  closeMessage()
+}
+
+function protect(at: usize): u32 {
+  store<u32>(at + W_AH_HOT, 0)
+  const hot = load<u32>(at + W_HOT)
+  return load<u32>(hot + HOT_PROTOCOL) === PROTOCOL_AH ? protectAh(at, hot) : protectEsp(at, hot)
+}
+
+/** ESP alone. Returns a drop number. */
+function protectEsp(at: usize, hot: usize): u32 {
+  const inner = load<u32>(at + W_LENGTH)
+  const sa = load<u32>(at + W_SA)
+  const drop = withinLimits(sa, hot, inner)
+  if (drop !== DROP_NONE) return drop
+  const random = entropyFor(hot)
+  if (random === NO_ENTROPY) return DROP_NO_ENTROPY
+  const bytes = espBytes(hot, load<u32>(at + W_PAYLOAD))
+  const datagram = putDatagram(at, bytes, area)
+  area = datagram + bytes
+  sealEsp(at, hot, datagram, random)
+  spend(sa, hot, inner)
+  return DROP_NONE
+}
+
+/** AH around the packet, or around the ESP packet of a bundle. Both SAs must be able before either takes a number. */
+function protectAh(at: usize, hot: usize): u32 {
+  const tunnel = load<u32>(at + W_TUNNEL)
+  if (load<u32>(tunnelRecord(tunnel) + TUNNEL_ENCAPSULATION) !== ENCAPSULATION_RAW) return DROP_NO_SA
+  const inside = bundledSa(hot)
+  if (inside === BROKEN) return DROP_NO_SA
+  const inner = load<u32>(at + W_LENGTH)
+  const esp: usize = inside === 0 ? <usize>0 : hotOut(inside - 1)
+  let drop = withinLimits(load<u32>(at + W_SA), hot, inner)
+  if (drop === DROP_NONE && esp !== 0) drop = withinLimits(inside - 1, esp, inner)
+  if (drop !== DROP_NONE) return drop
+  const random: usize = esp === 0 ? <usize>0 : entropyFor(esp)
+  if (random === NO_ENTROPY) return DROP_NO_ENTROPY
+  placeAh(at, hot, esp, random)
+  spend(load<u32>(at + W_SA), hot, inner)
+  if (esp !== 0) spend(inside - 1, esp, inner)
+  ahPackets++
+  return DROP_NONE
+}
+
+/** A message of its own: the outer header of IPv6 stands before the datagram, that of IPv4 begins it. */
+function placeAh(at: usize, hot: usize, esp: usize, random: usize): void {
+  const ipv4 = outerIsIpv4(load<u32>(at + W_TUNNEL))
+  const ah = ahBytes(load<u32>(hot + HOT_ICV_BYTES), ipv4)
+  const payload = esp === 0 ? load<u32>(at + W_LENGTH) : espBytes(esp, load<u32>(at + W_PAYLOAD))
+  const ownHeader: u32 = ipv4 ? outerBytes(true) : 0
+  const bytes = ownHeader + ah + payload
+  const datagram = putDatagram(at, bytes, ipv4 ? area : area + IPV6_HEADER)
+  closeMessage()
+  area = datagram + bytes
+  const head = datagram + ownHeader
+  if (esp === 0) copyPacket(head + ah, load<u32>(at + W_ADDRESS), payload)
+  else sealEsp(at, esp, head + ah, random)
+  const next = esp === 0 ? load<u32>(at + W_NEXT_HEADER) : ESP_IN_AH
+  putAh(at, hot, head, next, payload, takeNumber(hot))
+}
+
+function sealEsp(at: usize, hot: usize, to: usize, random: usize): void {
+  const inner = load<u32>(at + W_LENGTH)
+  const payload = load<u32>(at + W_PAYLOAD)
+  const next = load<u32>(at + W_NEXT_HEADER)
+  putEsp(hot, to, load<u32>(at + W_ADDRESS), inner, payload, next, takeNumber(hot), random)
+}
+
+const NO_ENTROPY: usize = 1
+
+/** 16 fresh bytes for the IV, 0 when the cipher needs none, NO_ENTROPY when the pool is empty. */
+function entropyFor(hot: usize): usize {
+  if (load<u32>(hot + HOT_IV_BYTES) === 0) return 0
+  const random = takeEntropy()
+  return random === 0 ? NO_ENTROPY : random
+}
+
+function account(at: usize): void {
+  const tunnel = counters(load<u32>(at + W_TUNNEL))
+  add(tunnel + TC_TX_PACKETS, 1)
+  add(tunnel + TC_TX_BYTES, load<u32>(at + W_LENGTH))
+}
+
+// ---- 5 AH
+
+/** Covers what is complete now, ICVs of ESP included; then the outer headers get what routers may change. */
+function authenticateOuter(): void {
+  const buckets = bucketCount()
+  for (let pass: u32 = 0; pass < 2; pass++) {
+    for (let bucket: u32 = 0; bucket < buckets; bucket++) {
+      for (let next = bucketFirst(bucket); next !== 0; next = load<u32>(entry(next - 1) + W_NEXT)) {
+        const at = entry(next - 1)
+        if (load<u32>(at + W_AH_HOT) === 0) continue
+        if (pass === 0) hashAh(at)
+        else finishAh(at)
+      }
+    }
+    if (pass === 0) hashAll()
+  }
+}
+
+/** What was not consumed moves to the front for the next call. */
+function keepRest(consumed: u32, given: u32): void {
+  const descriptors = block + ASP_OUT_DESCRIPTORS
+  memory.copy(descriptors, descriptors + consumed * OUT_BYTES, (given - consumed) * OUT_BYTES)
+}
