@@ -1,5 +1,6 @@
 /** The kinds of vector files in the order in which they are asked. Every new `kind-*.ts` adds its line here. */
 import type { VectorKind } from './kind.ts'
+import { nistGcm, nistGcmExamples, wycheproofAead } from './kind-aead.ts'
 import { ahGenerated } from './kind-ah.ts'
 import { nistHmac, rfcHmac, wycheproofHmac } from './kind-hmac.ts'
 import { ikev2Exchange, modpDh, modpDhInvalid } from './kind-ike.ts'
@@ -19,6 +20,9 @@ export const vectorKinds: readonly VectorKind[] = [
   rfcHmac,
   nistHmac,
   wycheproofHmac,
+  wycheproofAead,
+  nistGcm,
+  nistGcmExamples,
   modpDh,
   modpDhInvalid,
   ikev2Exchange,
