@@ -683,15 +683,6 @@ describe('D: an established IKE SA', () => {
   })
 })
 
-describe('G: fragments', () => {
-  test('G4 a fragment although fragmentation was not negotiated', () => {
-    const bed = upBed()
-    const data = bed.log[2].data.slice()
-    data[16] = 53
-    assertSilent(bed.b, { remote: fromA, data }, 'ike-fragment')
-  })
-})
-
 /** A protected message whose inside is given as bytes, padding and all. */
 function sealBytes(peer: RawPeer, exchange: number, messageId: number, plain: Uint8Array): Uint8Array {
   const message = peer.seal(exchange, messageId, [{ kind: 'VENDOR', data: new Uint8Array(plain.length - 5) }])

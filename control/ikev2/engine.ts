@@ -6,6 +6,7 @@
 //   rekey-ike       CREATE_CHILD_SA for the IKE SA        informational  delete            INFORMATIONAL
 //   receive  requests  responses   a datagram's way       exchange  retransmit  tasks  timers   ids, window, time
 
+import { Reassembly } from '../crypto/reassembly.ts'
 import { wipe } from '../crypto/suite.ts'
 import type { Address, CryptoResult, Endpoint, IkeDatagram } from '../ports.ts'
 import type {
@@ -47,6 +48,7 @@ function emptyState(): EngineState {
     children: new Map(),
     sending: new Map(),
     cookies: null,
+    reassembly: new Reassembly(),
     clearAnswers: new Map(),
     clearReports: new Map(),
     nextId: 1,
@@ -121,6 +123,7 @@ class Ikev2Engine implements Engine {
 
   tick(now: number): Action[] {
     return this.#run(now, (context) => {
+      this.#state.reassembly.expire(now)
       for (const sa of [...this.#state.sas.values()]) if (saDeadline(context, sa) <= now) tickSa(context, sa)
     })
   }

@@ -2,6 +2,7 @@
 
 import { createHash } from 'node:crypto'
 import { protect, type SkKeys } from '../crypto/sk.ts'
+import { messageLimit, protectFragments } from '../crypto/skf.ts'
 import type { Endpoint, IkeDatagram } from '../ports.ts'
 import { Exchange as ExchangeType, type Header, type HeaderFields, type Payload } from '../wire/types.ts'
 import { act, randomByte } from './context.ts'
@@ -39,8 +40,14 @@ export function digestOf(data: Uint8Array): string {
   return createHash('sha256').update(data).digest('base64')
 }
 
-function seal(context: Context, sa: IkeSa, fields: HeaderFields, payloads: Payload[]): Uint8Array {
-  return protect(fields, payloads, sendKeys(sa), (length) => context.environment.random(length))
+/** One datagram, or two and more fragments where the peer takes them and the path is narrow (RFC 7383). */
+function seal(context: Context, sa: IkeSa, fields: HeaderFields, payloads: Payload[]): Uint8Array[] {
+  const random = (length: number) => context.environment.random(length)
+  if (!sa.fragmentation) return [protect(fields, payloads, sendKeys(sa), random)]
+  const { pathMtu, ikePort } = context.options
+  const family = sa.remote.address.includes(':') ? 6 : 4
+  const limit = messageLimit(pathMtu, family, sa.local.port !== ikePort)
+  return protectFragments(fields, payloads, sendKeys(sa), random, limit)
 }
 
 /** Sends a protected request and waits for its response. The caller has seen that no other one is in flight. */
@@ -52,8 +59,8 @@ export function sendRequest(
   purpose: Purpose,
 ): void {
   const messageId = sa.nextRequestId++
-  const datagram = seal(context, sa, headerOf(sa, exchange, messageId, false), payloads)
-  launch(context, sa, exchange, messageId, datagram, purpose)
+  const datagrams = seal(context, sa, headerOf(sa, exchange, messageId, false), payloads)
+  launch(context, sa, exchange, messageId, datagrams, purpose)
 }
 
 /** Sends the first transmission of a finished request and starts its retransmission. */
@@ -62,14 +69,14 @@ export function launch(
   sa: IkeSa,
   exchange: number,
   messageId: number,
-  datagram: Uint8Array,
+  datagrams: Uint8Array[],
   purpose: Purpose,
 ): void {
   sa.exchange = {
     purpose,
     exchange,
     messageId,
-    datagram,
+    datagrams,
     attempt: 0,
     nextAt: context.now,
     giveUpAt: context.now + patience(context, sa, purpose),
@@ -88,17 +95,21 @@ function patience(context: Context, sa: IkeSa, purpose: Purpose): number {
 /** An IKE SA that we leave is not worth more: three transmissions or four. */
 const DELETE_PATIENCE_MS = 4_000
 
-/** One more transmission of the request in flight. */
+/** One more transmission of the request in flight, all its fragments. */
 export function transmit(context: Context, sa: IkeSa, exchange: Exchange): void {
   exchange.attempt++
   const wait = waitAfter(exchange.attempt, context.options.retransmit, randomByte(context))
   exchange.nextAt = Math.min(context.now + wait, exchange.giveUpAt)
   sa.lastOutbound = context.now
-  sendTo(context, sa.local, sa.remote, exchange.datagram)
+  sendAll(context, sa.local, sa.remote, exchange.datagrams)
 }
 
 export function sendTo(context: Context, local: Endpoint, remote: Endpoint, data: Uint8Array): void {
   act(context, { kind: 'send', datagram: { local, remote, data } })
+}
+
+export function sendAll(context: Context, local: Endpoint, remote: Endpoint, datagrams: Uint8Array[]): void {
+  for (const data of datagrams) sendTo(context, local, remote, data)
 }
 
 /** Answers back the way the request came (§2.23) and keeps the answer for its repetition. */
@@ -118,14 +129,15 @@ export function keepResponse(
   context: Context,
   sa: IkeSa,
   messageId: number,
-  datagram: Uint8Array,
+  datagrams: Uint8Array[],
   cause: IkeDatagram,
 ): void {
-  sa.answered = { messageId, digest: digestOf(cause.data), datagram }
+  const first = sa.firstFragment?.messageId === messageId ? sa.firstFragment.digest : null
+  sa.answered = { messageId, digest: first ?? digestOf(cause.data), datagrams }
   sa.expectedRequestId = messageId + 1
   sa.workingOn = null
   sa.lastOutbound = context.now
-  sendTo(context, cause.local, cause.remote, datagram)
+  sendAll(context, cause.local, cause.remote, datagrams)
 }
 
 /** True for exchanges that make or renew Child SAs: a rekey of the IKE SA has to wait for them (§2.25.2). */

@@ -36,6 +36,7 @@ export function createHeir(context: Context, old: IkeSa, agreed: AgreedIke, shar
   wipe(sharedSecret)
   sa.state = 'fresh'
   sa.nat = old.nat
+  sa.fragmentation = old.fragmentation
   sa.remoteId = old.remoteId
   sa.endAt = context.now + context.options.replacedMs
   return sa

@@ -31,13 +31,14 @@ import { mayReportInClear } from './limits.ts'
 import { floatPorts, judgeNat, natNotifies } from './nat.ts'
 import { wipeDh } from './offers.ts'
 import { MAX_COOKIE_ROUNDS, MAX_KE_ROUNDS, NONCE_LENGTH } from './options.ts'
-import { find, findAll, type Notify, notifies, notify } from './payloads.ts'
+import { find, findAll, hasNotify, type Notify, notifies, notify } from './payloads.ts'
 import { reasonOfNotify, reportNoProposal, reportPeerError } from './reports.ts'
 import { createIkeSa, freshSpi } from './sas.ts'
 import type { Context, Handshake, IkeSa } from './state.ts'
 import { hashOf, offersGroup } from './suite.ts'
 
 const nothing = new Uint8Array(0)
+const FRAGMENTATION = NotifyStatus.IKEV2_FRAGMENTATION_SUPPORTED
 
 /** -- (nothing) -> init: a new IKE SA for the tunnel; the key pair is computed first. */
 export function beginInit(context: Context, peer: PeerConfig, local: Address): IkeSa {
@@ -93,7 +94,7 @@ function sendInit(context: Context, sa: IkeSa): void {
     headerOf(sa, Exchange.IKE_SA_INIT, 0, false),
     initPayloads(context, sa),
   )
-  launch(context, sa, Exchange.IKE_SA_INIT, 0, handshake.ownMessage, { kind: 'init' })
+  launch(context, sa, Exchange.IKE_SA_INIT, 0, [handshake.ownMessage], { kind: 'init' })
   sa.nextRequestId = 1
 }
 
@@ -108,6 +109,7 @@ function initPayloads(context: Context, sa: IkeSa): Payload[] {
     { kind: 'NONCE', data: nonce },
     ...natNotifies(context, peer.natTraversal, sa, sa.local, sa.remote),
     notify(NotifyStatus.SIGNATURE_HASH_ALGORITHMS, hashes),
+    ...(context.options.fragmentation ? [notify(FRAGMENTATION)] : []),
   ]
 }
 
@@ -206,6 +208,7 @@ function receiveAnswer(context: Context, sa: IkeSa, message: Message, datagram: 
   sa.suite = choice.suite
   sa.responderSpi = header.responderSpi
   sa.lastInbound = context.now
+  sa.fragmentation = context.options.fragmentation && hasNotify(payloads, FRAGMENTATION)
   keepAnswer(handshake, payloads, datagram)
   judgePath(context, sa, payloads, datagram)
   deriveAndGoOn(context, sa)

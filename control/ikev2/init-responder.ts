@@ -13,18 +13,19 @@ import { type Choice, chooseIkeProposal, encodeIkeProposals } from '../wire/prop
 import { Exchange, type Header, type Message, type Payload, type Proposal } from '../wire/types.ts'
 import { certificateRequests } from './certificates.ts'
 import { drop } from './context.ts'
-import { digestOf, headerOf, keepResponse, sendTo } from './exchange.ts'
+import { digestOf, headerOf, keepResponse, sendAll, sendTo } from './exchange.ts'
 import { compute } from './jobs.ts'
 import { mayAnswerInClear, mayReportInClear } from './limits.ts'
 import { judgeNat, natNotifies } from './nat.ts'
 import { NONCE_LENGTH } from './options.ts'
-import { find, groupData, notifies, notify } from './payloads.ts'
+import { find, groupData, hasNotify, notifies, notify } from './payloads.ts'
 import { candidatesFor } from './peers.ts'
 import { reportNoProposal } from './reports.ts'
 import { createIkeSa, forget, freshSpi } from './sas.ts'
 import type { Context, Handshake, IkeSa } from './state.ts'
 
 const nothing = new Uint8Array(0)
+const FRAGMENTATION = NotifyStatus.IKEV2_FRAGMENTATION_SUPPORTED
 
 /** What a request has to pass; each step refuses or hands on. `message` is well-formed, responder SPI zero. */
 export function receiveInitRequest(context: Context, message: Message, datagram: IkeDatagram) {
@@ -55,7 +56,7 @@ function initKey(datagram: IkeDatagram): string {
 
 function repeatAnswer(context: Context, sa: IkeSa, datagram: IkeDatagram) {
   if (sa.answered?.messageId !== 0) return drop(context, 'ike-in-progress', datagram.remote)
-  sendTo(context, datagram.local, datagram.remote, sa.answered.datagram)
+  sendAll(context, datagram.local, datagram.remote, sa.answered.datagrams)
 }
 
 /** In clear only the unknown critical payload deserves an answer (§2.5); the rest is silence. */
@@ -199,6 +200,7 @@ function accept(
     sa.remote,
   )
   sa.handshake!.natDetection = found !== null
+  sa.fragmentation = context.options.fragmentation && hasNotify(message.payloads, FRAGMENTATION)
   if (found) sa.nat = found
   compute(context, sa, { kind: 'dh-generate', group: suite.dhGroup }, (later, result) => {
     if (result.kind !== 'dh-generate') return forget(later, sa)
@@ -235,7 +237,7 @@ function answer(context: Context, sa: IkeSa, chosen: Chosen, datagram: IkeDatagr
   const fields = headerOf(sa, Exchange.IKE_SA_INIT, 0, true)
   handshake.ownMessage = encodeMessage(fields, answerPayloads(context, sa, chosen))
   sa.state = 'auth'
-  keepResponse(context, sa, 0, handshake.ownMessage, datagram)
+  keepResponse(context, sa, 0, [handshake.ownMessage], datagram)
 }
 
 function answerPayloads(context: Context, sa: IkeSa, chosen: Chosen): Payload[] {
@@ -250,6 +252,7 @@ function answerPayloads(context: Context, sa: IkeSa, chosen: Chosen): Payload[] 
     { kind: 'NONCE', data: nonce },
     ...(natDetection ? natNotifies(context, peers[0].natTraversal, sa, sa.local, sa.remote) : []),
     notify(NotifyStatus.SIGNATURE_HASH_ALGORITHMS, hashes),
+    ...(sa.fragmentation ? [notify(FRAGMENTATION)] : []),
     ...certificateRequests(peers),
   ]
 }

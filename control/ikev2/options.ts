@@ -44,6 +44,11 @@ export type EngineOptions = {
   messageIdLimit: number
   /** authentic or not yet checkable datagrams kept per SA while a job runs */
   maxHeld: number
+  /** bytes of them; the fragments of an IKE_AUTH with a long certificate chain fit in */
+  maxHeldBytes: number
+  /** split protected messages where the peer can put them together again (RFC 7383), for paths of this many bytes */
+  fragmentation: boolean
+  pathMtu: number
   /** per address: answers in clear to nonsense, and reports about refusals in clear */
   clearAnswerMs: number
   answerUnknownSpi: boolean
@@ -67,7 +72,10 @@ export const DEFAULT_OPTIONS: EngineOptions = {
   duplicateMs: 10_000,
   maxChildren: 64,
   messageIdLimit: 0xffff_fe00,
-  maxHeld: 4,
+  maxHeld: 32,
+  maxHeldBytes: 65_536,
+  fragmentation: true,
+  pathMtu: 1_280,
   clearAnswerMs: 1_000,
   answerUnknownSpi: false,
 }

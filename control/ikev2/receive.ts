@@ -6,11 +6,20 @@
 import { open } from '../crypto/sk.ts'
 import type { IkeDatagram } from '../ports.ts'
 import { checkClearPayloads, checkLegality } from '../wire/legality.ts'
-import { decodeHeader, decodeMessage, encodeMessage, isProtected } from '../wire/message.ts'
+import { decodeHeader, decodeMessage, encodeMessage, isFragment, isProtected } from '../wire/message.ts'
 import { NotifyError } from '../wire/notify.ts'
-import { Exchange, type Header, type Malformed, type Message, type ProtectedMessage } from '../wire/types.ts'
+import {
+  type Decoded,
+  Exchange,
+  type Header,
+  type Malformed,
+  type Message,
+  type Payload,
+  type ProtectedMessage,
+} from '../wire/types.ts'
 import { drop } from './context.ts'
-import { digestOf, receiveKeys, sendTo } from './exchange.ts'
+import { digestOf, receiveKeys, sendAll, sendTo } from './exchange.ts'
+import { receiveFragment } from './fragments.ts'
 import { receiveInitResponse } from './init-initiator.ts'
 import { receiveInitRequest } from './init-responder.ts'
 import { deriveThen } from './late-keys.ts'
@@ -24,6 +33,7 @@ import type { Context, IkeSa } from './state.ts'
 /** Entry for every datagram; the non-ESP marker is gone already. */
 export function receiveDatagram(context: Context, datagram: IkeDatagram) {
   const decoded = decodeMessage(datagram.data)
+  if (isFragment(decoded)) return receiveFragment(context, datagram)
   if (!decoded.ok) return refuseMalformed(context, decoded, datagram)
   const message = decoded.value
   const { header } = message
@@ -76,7 +86,7 @@ function receiveInit(context: Context, message: Message | ProtectedMessage, data
 }
 
 /** Flag I says who the sender is, so it says which SPI is ours (§3.1); both SPIs have to fit. */
-function findSa(context: Context, header: Header): IkeSa | null {
+export function findSa(context: Context, header: Header): IkeSa | null {
   const ours = header.initiator ? header.responderSpi : header.initiatorSpi
   const theirs = header.initiator ? header.initiatorSpi : header.responderSpi
   const sa = context.state.bySpi.get(ours)
@@ -86,7 +96,7 @@ function findSa(context: Context, header: Header): IkeSa | null {
 }
 
 /** §1.5, §2.21.4: INVALID_IKE_SPI only if switched on, never for a response, and rarely. */
-function refuseUnknown(context: Context, header: Header, datagram: IkeDatagram): void {
+export function refuseUnknown(context: Context, header: Header, datagram: IkeDatagram): void {
   drop(context, 'ike-unknown-spi', datagram.remote)
   if (!context.options.answerUnknownSpi || header.response) return
   if (!mayAnswerInClear(context, datagram.remote.address)) return
@@ -94,10 +104,10 @@ function refuseUnknown(context: Context, header: Header, datagram: IkeDatagram):
 }
 
 /** The SA has ended; only the very same request gets the very same answer once more (§2.1). */
-function repeatLast(context: Context, sa: IkeSa, datagram: IkeDatagram) {
+export function repeatLast(context: Context, sa: IkeSa, datagram: IkeDatagram) {
   const { answered } = sa
   if (answered?.digest !== digestOf(datagram.data)) return drop(context, 'ike-state', datagram.remote)
-  sendTo(context, datagram.local, datagram.remote, answered.datagram)
+  sendAll(context, datagram.local, datagram.remote, answered.datagrams)
 }
 
 /** Steps 3 and 4. A half-open responder computes its keys when the first IKE_AUTH comes; that message waits. */
@@ -109,10 +119,19 @@ function receiveProtected(context: Context, sa: IkeSa, message: ProtectedMessage
   if (!inside.ok && !inside.notify) return drop(context, inside.reason, datagram.remote)
   if (sa.jobs.length > 0) return hold(context, sa, message.header, datagram)
   const clear = checkClearPayloads(message.payloads)
-  const bad =
-    clear ?? (inside.ok ? checkLegality({ header: message.header, payloads: inside.value }, true) : inside)
-  const { header } = message
+  deliver(context, sa, message.header, clear ?? inside, datagram)
+}
+
+/** Steps 6 and 7 for the inside of an authentic message, or for what is wrong with it. */
+export function deliver(
+  context: Context,
+  sa: IkeSa,
+  header: Header,
+  inside: Decoded<Payload[]>,
+  datagram: IkeDatagram,
+) {
   const payloads = inside.ok ? inside.value : []
+  const bad = inside.ok ? checkLegality({ header, payloads }, true) : inside
   if (header.response) {
     if (bad) return refuseResponse(context, sa, bad, datagram)
     return receiveResponse(context, sa, { header, payloads }, datagram)
@@ -123,7 +142,7 @@ function receiveProtected(context: Context, sa: IkeSa, message: ProtectedMessage
 }
 
 /** §2.2, §2.3: the next request, the one before it (again), or the response that is waited for. */
-function judgeWindow(sa: IkeSa, header: Header): string | null {
+export function judgeWindow(sa: IkeSa, header: Header): string | null {
   if (header.response) {
     const { exchange } = sa
     const isAwaited = exchange?.messageId === header.messageId && exchange.exchange === header.exchange
@@ -133,17 +152,17 @@ function judgeWindow(sa: IkeSa, header: Header): string | null {
   return 'ike-window'
 }
 
-function isRepeated(sa: IkeSa, header: Header): boolean {
+export function isRepeated(sa: IkeSa, header: Header): boolean {
   return sa.answered !== null && header.messageId === sa.answered.messageId
 }
 
 /** The request was answered: the same answer again, to where it came from now (§2.1). */
-function repeatAnswer(context: Context, sa: IkeSa, datagram: IkeDatagram): void {
-  sendTo(context, datagram.local, datagram.remote, sa.answered!.datagram)
+export function repeatAnswer(context: Context, sa: IkeSa, datagram: IkeDatagram): void {
+  sendAll(context, datagram.local, datagram.remote, sa.answered!.datagrams)
 }
 
 /** A public-key operation is under way: an authentic message waits, its repetitions do not pile up. */
-function hold(context: Context, sa: IkeSa, header: Header, datagram: IkeDatagram) {
+export function hold(context: Context, sa: IkeSa, header: Header, datagram: IkeDatagram) {
   if (!header.response && header.messageId === sa.workingOn)
     return drop(context, 'ike-in-progress', datagram.remote)
   holdDatagram(context, sa, datagram)
@@ -155,7 +174,9 @@ export function holdDatagram(context: Context, sa: IkeSa, datagram: IkeDatagram)
   if (sa.held.some((each) => digestOf(each.data) === digest)) {
     return drop(context, 'ike-in-progress', datagram.remote)
   }
-  if (sa.held.length >= context.options.maxHeld) return drop(context, 'ike-held-full', datagram.remote)
+  const bytes = sa.held.reduce((sum, each) => sum + each.data.length, datagram.data.length)
+  const isFull = sa.held.length >= context.options.maxHeld || bytes > context.options.maxHeldBytes
+  if (isFull) return drop(context, 'ike-held-full', datagram.remote)
   sa.held.push({ ...datagram, data: datagram.data.slice() })
 }
 

@@ -41,6 +41,8 @@ export function createIkeSa(context: Context, fields: NewIkeSa): IkeSa {
     suite: null,
     keys: null,
     nat: { local: false, remote: false },
+    fragmentation: false,
+    firstFragment: null,
     remoteId: null,
     nextRequestId: 0,
     expectedRequestId: 0,
@@ -152,6 +154,7 @@ function silence(context: Context, sa: IkeSa): void {
   cancelJobs(context, sa)
   sa.held = []
   sa.tasks = []
+  context.state.reassembly.forget(sa)
   if (sa.keys) wipeIkeKeys(sa.keys)
   sa.keys = null
 }

@@ -5,6 +5,7 @@
 
 import type { CookieSecrets } from '../crypto/cookie.ts'
 import type { IkeKeys } from '../crypto/keys.ts'
+import type { Reassembly } from '../crypto/reassembly.ts'
 import type {
   CryptoJob,
   CryptoResult,
@@ -122,7 +123,8 @@ export type Exchange = {
   purpose: Purpose
   exchange: number
   messageId: number
-  datagram: Uint8Array
+  /** the whole message, or its fragments: all of them go out again (RFC 7383 §2.1) */
+  datagrams: Uint8Array[]
   attempt: number
   nextAt: number
   giveUpAt: number
@@ -138,8 +140,8 @@ export type Task = { notBefore: number } & (
   | { kind: 'probe' }
 )
 
-/** The last request of the peer and our answer, repeated byte for byte (§2.1). */
-export type Answered = { messageId: number; digest: string; datagram: Uint8Array }
+/** The last request of the peer, known by its digest or that of its first fragment, and our answer, repeated byte for byte (§2.1). */
+export type Answered = { messageId: number; digest: string; datagrams: Uint8Array[] }
 
 /**
  * fresh: installed, the peer sends on the older one still (§2.8). active: we send on it.
@@ -190,6 +192,10 @@ export type IkeSa = {
   handshake: Handshake | null
   /** who is behind a NAT, or pretends to be (§2.23) */
   nat: { local: boolean; remote: boolean }
+  /** both ends said so in IKE_SA_INIT (RFC 7383 §2.3) */
+  fragmentation: boolean
+  /** digest of fragment 1 of the peer's latest fragmented request */
+  firstFragment: { messageId: number; digest: string } | null
   remoteId: string | null
   nextRequestId: number
   expectedRequestId: number
@@ -233,6 +239,7 @@ export type EngineState = {
   /** Child SA on which each tunnel sends */
   sending: Map<string, ChildSaId>
   cookies: CookieSecrets | null
+  reassembly: Reassembly
   /** last answer in clear, and last report about something in clear, per address */
   clearAnswers: Map<string, number>
   clearReports: Map<string, number>
