@@ -1,55 +1,157 @@
-// Two engines under every cipher, hash and PRF that an IKE SA may run with: handshake, rekeys across suites, and the wire.
+// Every IKE suite that can be negotiated, through a whole life: handshake, renewal of Child SA and IKE SA in both
+// directions, liveness, Delete (RFC 7296 §3.3, RFC 5282, RFC 7634, RFC 8247).
 
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import type { IkeCipher } from '../control/config/model.ts'
 import { skCiphers } from '../control/crypto/sk.ts'
+import type { DhGroup, EspCipher } from '../control/ports.ts'
 import type { IkeSuite } from '../control/sa/contract.ts'
-import { isAead } from '../control/wire/transforms.ts'
-import { assertUp, IkeBed, type Side } from './support/ike-bed.ts'
+import { PayloadType } from '../control/wire/types.ts'
+import { assertUp, IkeBed } from './support/ike-bed.ts'
 import { peerA, peerB } from './support/ike-peers.ts'
 
-const hashes = ['md5', 'sha1', 'sha256', 'sha384', 'sha512'] as const
-const blockCiphers = [...skCiphers].filter((cipher) => !isAead(cipher)) as IkeCipher[]
+const aead = new Set<EspCipher>(['aes-gcm-128', 'aes-gcm-256', 'chacha20-poly1305'])
+const dpd = { interval: 10, retries: 3 }
 
-function up(ikeProposals: IkeSuite[], theirs = ikeProposals): IkeBed {
-  const bed = new IkeBed().configure(peerA({ ikeProposals }), peerB({ ikeProposals: theirs }))
+function bedOf(suites: IkeSuite[], theirs = suites): IkeBed {
+  const bed = new IkeBed().configure(
+    peerA({ ikeProposals: suites, dpd }),
+    peerB({ ikeProposals: theirs, dpd }),
+  )
   bed.a.initiate()
-  bed.settle()
+  return bed.settle()
+}
+
+function wholeLife(suite: IkeSuite): void {
+  const bed = bedOf([suite])
   assertUp(bed)
-  return bed
-}
-
-/** The IKE SA as both ends show it. */
-function shown(bed: IkeBed): string[] {
-  const views = [bed.a, bed.b].map((side) => {
-    const sa = side.engine.ikeSas(bed.now).find(({ state }) => state === 'established')!
-    return `${sa.encryption} ${sa.authentication} ${sa.prf}`
-  })
-  assert.equal(views[0], views[1])
-  return views[0].split(' ')
-}
-
-function rekeyAll(bed: IkeBed): void {
-  const renew = (side: Side) => {
+  for (const side of [bed.a, bed.b]) {
     side.do(side.engine.rekeyChild(side.sender().child, bed.now))
     bed.run(6_000)
     side.do(side.engine.rekeyIke(side.ikeIds()[0], bed.now))
-    bed.run(6_000)
+    bed.run(20_000)
     assertUp(bed)
   }
-  renew(bed.a)
-  renew(bed.b)
+  const view = bed.a.engine.ikeSas(bed.now)[0]
+  const { encryption, authentication, prf, dhGroup } = view
+  assert.deepEqual(
+    [encryption, authentication, prf, dhGroup],
+    [suite.encryption, suite.integrity ?? '', suite.prf, suite.dhGroup],
+  )
+  bed.a.do(bed.a.engine.clear('t', 'cleared', bed.now))
+  bed.run(40_000)
+  assert.deepEqual([bed.a.up.size, bed.b.up.size, bed.b.installed.size], [0, 0, 0])
+  assert.deepEqual([bed.a.drops, bed.b.drops], [[], []])
 }
 
-describe('every suite comes up and is renewed from both ends', () => {
-  for (const encryption of blockCiphers)
-    for (const hash of hashes)
-      test(`${encryption}, ${hash}`, () => {
-        const prf = hashes[(hashes.indexOf(hash) + 1) % hashes.length] // PRF and integrity are independent (§2.13)
-        const bed = up([{ encryption, integrity: hash, prf, dhGroup: 31 }])
-        assert.deepEqual(shown(bed), [encryption, hash, prf])
-        rekeyAll(bed)
-        assert.deepEqual([bed.a.drops, bed.b.drops], [[], []])
-      })
+describe('ciphers', () => {
+  for (const encryption of skCiphers) {
+    const integrity = aead.has(encryption) ? null : 'sha256'
+    test(`${encryption}`, () => wholeLife({ encryption, integrity, prf: 'sha256', dhGroup: 31 }))
+  }
+})
+
+describe('integrity and PRF, which are negotiated apart', () => {
+  const hashes = ['md5', 'sha1', 'sha256', 'sha384', 'sha512'] as const
+  for (const integrity of hashes) {
+    const prf = hashes[(hashes.indexOf(integrity) + 2) % hashes.length]
+    test(`integrity ${integrity}, PRF ${prf}`, () =>
+      wholeLife({ encryption: 'aes-128', integrity, prf, dhGroup: 31 }))
+    test(`AES-GCM with PRF ${integrity}`, () =>
+      wholeLife({ encryption: 'aes-gcm-128', integrity: null, prf: integrity, dhGroup: 31 }))
+  }
+})
+
+describe('Diffie-Hellman groups', () => {
+  for (const dhGroup of [1, 2, 5, 14, 15, 16, 19, 20, 21, 31] as const) {
+    test(`group ${dhGroup}`, () =>
+      wholeLife({ encryption: 'aes-128', integrity: 'sha1', prf: 'sha1', dhGroup }))
+  }
+
+  for (const dhGroup of [17, 18] as const satisfies DhGroup[]) {
+    test(`group ${dhGroup}: once, it costs time; its KE payload makes IKE_SA_INIT a large datagram`, () => {
+      const bed = bedOf([{ encryption: 'aes-128', integrity: 'sha256', prf: 'sha256', dhGroup }])
+      assertUp(bed)
+      assert.ok(bed.log[0].data.length > (dhGroup === 17 ? 768 : 1_024))
+    })
+  }
+})
+
+describe('choice', () => {
+  const gcm: IkeSuite = { encryption: 'aes-gcm-256', integrity: null, prf: 'sha512', dhGroup: 31 }
+  const cbc: IkeSuite = { encryption: 'aes-256', integrity: 'sha256', prf: 'sha256', dhGroup: 31 }
+  const chosen = (bed: IkeBed) => bed.a.engine.ikeSas(bed.now)[0].encryption
+
+  test('AEAD and block ciphers stand side by side in one offer', () => {
+    assert.equal(chosen(bedOf([gcm, cbc])), 'aes-gcm-256')
+    assert.equal(chosen(bedOf([cbc, gcm], [gcm])), 'aes-gcm-256')
+    assert.equal(chosen(bedOf([gcm, cbc], [cbc])), 'aes-256')
+  })
+
+  test('a renewal may change the suite', () => {
+    const bed = bedOf([cbc])
+    bed.configure(peerA({ ikeProposals: [gcm] }), peerB({ ikeProposals: [gcm] }))
+    bed.a.do(bed.a.engine.rekeyIke(bed.a.ikeIds()[0], bed.now))
+    assertUp(bed.settle())
+    assert.equal(chosen(bed), 'aes-gcm-256')
+    bed.b.do(bed.b.engine.rekeyChild(bed.b.sender().child, bed.now))
+    bed.run(6_000)
+    assertUp(bed)
+  })
+
+  test('a pair that is no suite never reaches the wire', () => {
+    for (const wrong of [
+      { ...gcm, integrity: 'sha256' as const },
+      { ...cbc, integrity: null },
+      { ...cbc, integrity: 'none' as const },
+      { ...gcm, prf: 'none' as const },
+      { ...cbc, encryption: 'null' as const },
+    ]) {
+      const bed = new IkeBed()
+      assert.throws(() => bed.a.engine.setPeer(peerA({ ikeProposals: [wrong as IkeSuite] })), RangeError)
+    }
+  })
+})
+
+describe('AEAD in IKE messages', () => {
+  const suite: IkeSuite = { encryption: 'aes-gcm-128', integrity: null, prf: 'sha256', dhGroup: 31 }
+
+  test('no IV twice under one key, in either direction, over repetitions and renewals', () => {
+    const bed = bedOf([suite])
+    let lost = 0
+    bed.impairment = () => (lost++ % 3 === 0 ? [] : [0])
+    for (let round = 0; round < 6; round++) {
+      const side = round % 2 ? bed.a : bed.b
+      side.do(side.engine.rekeyChild(side.sender().child, bed.now))
+      bed.run(10_000)
+    }
+    const seen = new Map<string, string>()
+    for (const { local, data } of bed.log) {
+      if (data[16] !== PayloadType.SK) continue
+      const bytes = Buffer.from(data)
+      const key = `${local.address} ${bytes.toString('hex', 0, 16)} ${bytes.toString('hex', 32, 40)}`
+      const content = bytes.toString('hex')
+      assert.equal(seen.get(key) ?? content, content, 'the same IV only for the same message')
+      seen.set(key, content)
+    }
+    assert.ok(seen.size > 20)
+  })
+
+  test('any bit of the message flipped: silent', () => {
+    const bed = bedOf([suite])
+    bed.impairment = () => []
+    bed.a.do(bed.a.engine.rekeyChild(bed.a.sender().child, bed.now))
+    const { data } = bed.log.at(-1)!
+    const remote = { address: bed.a.address, port: 500 }
+    const local = { address: bed.b.address, port: 500 }
+    for (let at = 28; at < data.length; at++) {
+      const broken = data.slice()
+      broken[at] ^= 1 << (at % 8)
+      bed.b.do(bed.b.engine.receive({ local, remote, data: broken }, bed.now))
+    }
+    assert.equal(bed.b.drops.length, data.length - 28)
+    assert.equal(bed.b.installed.size, 1)
+    bed.b.do(bed.b.engine.receive({ local, remote, data }, bed.now))
+    assert.equal(bed.b.installed.size, 2)
+  })
 })

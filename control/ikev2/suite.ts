@@ -1,6 +1,6 @@
 // What the chosen suite of an IKE SA means for the functions of control/crypto.
 
-import { skCiphers } from '../crypto/sk.ts'
+import { isSkSuite } from '../crypto/sk.ts'
 import type { HashName } from '../crypto/suite.ts'
 import type { DhGroup } from '../ports.ts'
 import type { IkeSuite, PeerConfig } from '../sa/contract.ts'
@@ -18,8 +18,7 @@ export function hashOf(suite: IkeSuite): HashName {
 /** Throws RangeError for a proposal that the engine cannot run: the configuration should have refused it. */
 export function assertBuilt(peer: PeerConfig): void {
   for (const { encryption, integrity, prf } of peer.ikeProposals) {
-    const isComplete = integrity !== null && integrity !== 'none' && prf !== 'none'
-    if (!skCiphers.has(encryption) || !isComplete) {
+    if (!isSkSuite(encryption, integrity) || prf === 'none') {
       throw new RangeError(`${peer.tunnel}: IKE proposal ${encryption} ${integrity} prf ${prf} is not built`)
     }
   }
