@@ -111,6 +111,34 @@ export function rangePrefix(range: AddressRange): Prefix | null {
   return exact ? prefix : null
 }
 
+/** The fewest prefixes that make up a range, in order; at most two for each bit of an address. */
+export function rangePrefixes({ family, start, end }: AddressRange): Prefix[] {
+  const bits = family === 4 ? 32n : 128n
+  const last = toBigInt(end)
+  const prefixes: Prefix[] = []
+  for (let at = toBigInt(start); at <= last; ) {
+    let free = at === 0n ? bits : trailingZeros(at)
+    while (at + (1n << free) - 1n > last) free -= 1n
+    prefixes.push({ family, address: fromBigInt(at, start.length), length: Number(bits - free) })
+    at += 1n << free
+  }
+  return prefixes
+}
+
+function toBigInt(bytes: Uint8Array): bigint {
+  return bytes.reduce((value, byte) => (value << 8n) | BigInt(byte), 0n)
+}
+
+function fromBigInt(value: bigint, length: number): Uint8Array {
+  return Uint8Array.from({ length }, (_, at) => Number((value >> BigInt(8 * (length - 1 - at))) & 0xffn))
+}
+
+function trailingZeros(value: bigint): bigint {
+  let count = 0n
+  while (((value >> count) & 1n) === 0n) count += 1n
+  return count
+}
+
 function commonBits(a: Uint8Array, b: Uint8Array): number {
   for (let at = 0; at < a.length; at++) {
     if (a[at] !== b[at]) return at * 8 + Math.clz32(a[at] ^ b[at]) - 24

@@ -44,6 +44,8 @@ export type GatewayEvent =
 /** To be performed in order. */
 export type Effect =
   | { kind: 'machine'; config: Config }
+  /** the same when a peer of an on-demand tunnel came, changed or left: a failure costs that peer only */
+  | { kind: 'members'; tunnel: string; config: Config }
   | { kind: 'send'; datagram: IkeDatagram }
   | { kind: 'keepalive'; local: Endpoint; remote: Endpoint }
   | { kind: 'compute'; ikeSa: IkeSaId; token: number; job: CryptoJob }

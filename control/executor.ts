@@ -47,6 +47,8 @@ export class Executor {
     switch (effect.kind) {
       case 'machine':
         return this.#dataplane.commit(effect.config)
+      case 'members':
+        return this.#guarded(effect.tunnel, () => this.#dataplane.commit(effect.config))
       case 'install':
         return this.#guarded(effect.child.tunnel, () => this.#install(effect.child))
       case 'load-manual':
@@ -64,7 +66,7 @@ export class Executor {
       case 'unload-manual':
         return this.#dataplane.children.unloadManual(effect.tunnel)
       case 'carrier':
-        return this.#dataplane.carrier(effect.tunnel, effect.up)
+        return this.#guarded(effect.tunnel, () => this.#dataplane.carrier(effect.tunnel, effect.up))
       default:
         return this.#outside(effect)
     }

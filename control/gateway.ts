@@ -103,6 +103,11 @@ export class Gateway {
     return this.#reducer.config
   }
 
+  /** The configuration as the machine has it: on-demand tunnels replaced by those of their peers. */
+  get machineConfig(): Config {
+    return this.#reducer.machine
+  }
+
   /** IKE datagrams that changed nothing, by reason. */
   get ikeDrops(): ReadonlyMap<string, bigint> {
     return this.#executor.drops
@@ -338,6 +343,7 @@ export class Gateway {
       wall: () => this.ports.clock.wall(),
       allocateSpi: () => this.#spis.allocate(),
       releaseSpi: (spi) => this.#spis.release(spi),
+      admit: (template, applicant) => this.#reducer.admit(template, applicant, this.now()),
     }
   }
 

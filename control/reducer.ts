@@ -5,8 +5,19 @@ import type { Config } from './config/model.ts'
 import type { Effect, GatewayEvent, TunnelEvent } from './effects.ts'
 import { hexSpi, REASONS, renderEndpoint } from './explain.ts'
 import { gatesOf } from './manage/gates.ts'
-import type { Action, ChildInstall, ChildSaId, Engine, Reason, Report } from './sa/contract.ts'
+import type {
+  Action,
+  Admission,
+  Applicant,
+  ChildInstall,
+  ChildSaId,
+  Engine,
+  Reason,
+  Report,
+} from './sa/contract.ts'
 import { Lifecycle, type Surroundings } from './tunnel/lifecycle.ts'
+import { Members } from './tunnel/members.ts'
+import { type Member, memberTunnel } from './tunnel/on-demand.ts'
 import { wipePeers } from './tunnel/peer.ts'
 import { enter, newTunnel, recordDeath, type Tunnel } from './tunnel/record.ts'
 
@@ -14,6 +25,7 @@ export class Reducer {
   readonly #engine: Engine
   readonly #env: Surroundings
   readonly #life: Lifecycle
+  readonly #members: Members
   #tunnels = new Map<string, Tunnel>()
   readonly #tunnelOfChild = new Map<ChildSaId, string>()
   #effects: Effect[] = []
@@ -25,6 +37,7 @@ export class Reducer {
     this.#engine = engine
     this.#env = env
     this.#life = new Lifecycle(config, engine, env, emit, run)
+    this.#members = new Members(engine, this.#life, { tunnels: () => this.#tunnels, emit, run })
   }
 
   get tunnels(): ReadonlyMap<string, Tunnel> {
@@ -33,6 +46,16 @@ export class Reducer {
 
   get config(): Config {
     return this.#life.config
+  }
+
+  /** The configuration as the machine has it: on-demand tunnels replaced by those of their peers. */
+  get machine(): Config {
+    return this.#members.machine()
+  }
+
+  /** EngineEnvironment.admit: asked by the engine in the middle of an event. */
+  admit(template: string, applicant: Applicant, now: number): Admission {
+    return this.#members.admit(template, applicant, now)
   }
 
   /** One event in, everything to be done out, in order. */
@@ -87,7 +110,8 @@ export class Reducer {
       case 'acquire':
         return this.#life.acquire(tunnel, now)
       case 'clear':
-        return this.#life.clear(tunnel, 'cleared', now)
+        for (const each of this.#meant(tunnel)) this.#life.clear(each, 'cleared', now)
+        return
       case 'refused':
         return this.#life.refused(tunnel, event.text, now)
       case 'sa-expired':
@@ -99,10 +123,19 @@ export class Reducer {
     }
   }
 
+  /** Who names an on-demand tunnel means its peers. */
+  #meant(tunnel: Tunnel): Tunnel[] {
+    const { kind, name } = tunnel.config
+    return kind === 'on-demand' && tunnel.member === null ? this.#members.of(name) : [tunnel]
+  }
+
   // Changed tunnels end under the old machine, then the machine changes, then the new ones begin.
   #commit(event: Extract<GatewayEvent, { kind: 'commit' }>, now: number) {
     const old = this.#tunnels
-    for (const [name, tunnel] of old) if (!event.keep.has(name)) this.#life.retire(tunnel, now)
+    const stays = ({ config, member }: Tunnel) => event.keep.has(member?.template ?? config.name)
+    this.#members.together(() => {
+      for (const tunnel of old.values()) if (!stays(tunnel)) this.#life.retire(tunnel, now)
+    })
     const templates = this.#life.peers
     this.#life.config = event.config
     this.#life.peers = event.peers
@@ -112,18 +145,26 @@ export class Reducer {
       if (kept !== undefined) kept.config = wanted
       this.#tunnels.set(wanted.name, kept ?? startingTunnel(wanted, now))
     }
-    this.#effects.push({ kind: 'machine', config: event.config })
-    for (const name of event.keep) {
-      const kept = this.#tunnels.get(name)
-      if (kept !== undefined) this.#life.offer(kept)
-    }
+    for (const tunnel of old.values()) if (tunnel.member !== null && stays(tunnel)) this.#keepMember(tunnel)
+    this.#effects.push({ kind: 'machine', config: this.#members.machine() })
+    for (const tunnel of this.#tunnels.values())
+      if (old.has(tunnel.config.name) && stays(tunnel)) this.#life.offer(tunnel)
     wipePeers(templates.values())
+  }
+
+  #keepMember(tunnel: Tunnel) {
+    const member = tunnel.member as Member
+    const template = this.config.tunnels.get(member.template) as Tunnel['config']
+    tunnel.config = memberTunnel(template, member)
+    this.#tunnels.set(tunnel.config.name, tunnel)
   }
 
   #shutdown(now: number) {
     for (const tunnel of this.#tunnels.values()) tunnel.config = { ...tunnel.config, shutdown: true }
-    this.#run(this.#engine.shutdown(now), now)
-    for (const tunnel of this.#tunnels.values()) this.#life.retire(tunnel, now)
+    this.#members.together(() => {
+      this.#run(this.#engine.shutdown(now), now)
+      for (const tunnel of this.#tunnels.values()) this.#life.retire(tunnel, now)
+    })
     wipePeers(this.#life.peers.values())
     this.#stopped = true
   }
@@ -155,7 +196,7 @@ export class Reducer {
       case 'failed':
         return this.#failed(action.tunnel, action.reason, now)
       default:
-        return this.#ikeAction(action)
+        return this.#ikeAction(action, now)
     }
   }
 
@@ -163,33 +204,44 @@ export class Reducer {
   #concerned({ tunnel, peer }: Report): Tunnel[] {
     const named = this.#tunnels.get(tunnel ?? '')
     if (named !== undefined || tunnel !== null) return named === undefined ? [] : [named]
-    return [...this.#tunnels.values()].filter((each) => each.remote !== null && each.remote === peer?.address)
+    const all = [...this.#tunnels.values()]
+    const known = all.filter((each) => each.remote !== null && each.remote === peer?.address)
+    const templates = all.filter(({ config, member }) => config.kind === 'on-demand' && member === null)
+    return known.length > 0 ? known : templates
   }
 
-  #ikeAction(action: Extract<Action, { kind: 'ike-up' | 'ike-down' | 'ike-rekeyed' | 'moved' }>) {
+  #ikeAction(
+    action: Extract<Action, { kind: 'ike-up' | 'ike-down' | 'ike-rekeyed' | 'moved' }>,
+    now: number,
+  ) {
     const { tunnel } = action
+    const record = this.#tunnels.get(tunnel)
     switch (action.kind) {
       case 'ike-up':
+        if (record !== undefined) this.#members.ikeUp(record, action.ikeSa)
         return this.#life.log('info', 'IKE SA up', { tunnel, ikeSa: action.ikeSa })
       case 'ike-rekeyed':
         this.#effects.push({ kind: 'inherit', from: action.from, to: action.to })
+        if (record !== undefined) this.#members.inherited(record, action.from, action.to)
         return this.#life.log('info', 'IKE SA rekeyed', { tunnel, ikeSa: action.to })
       case 'moved':
         this.#effects.push(action)
         return this.#life.log('info', 'the peer moved', { tunnel, remote: renderEndpoint(action.remote) })
       case 'ike-down':
-        return this.#ikeDown(tunnel, action.ikeSa, action.reason)
+        return this.#ikeDown(tunnel, action.ikeSa, action.reason, now)
     }
   }
 
-  #ikeDown(name: string, ikeSa: number, reason: Reason) {
+  #ikeDown(name: string, ikeSa: number, reason: Reason, now: number) {
     const tunnel = this.#tunnels.get(name)
     if (tunnel) recordDeath(tunnel, { kind: 'ike', id: ikeSa, reason, at: this.#env.wall() })
     this.#life.log('info', `IKE SA down: ${REASONS[reason].meaning}`, { tunnel: name, reason, ikeSa })
+    if (tunnel) this.#members.ikeDown(tunnel, ikeSa, now)
   }
 
   #install(child: ChildInstall, now: number) {
     const tunnel = this.#tunnels.get(child.tunnel)
+    if (tunnel?.member && !this.#members.prepare(tunnel, child, now)) return
     this.#effects.push({ kind: 'install', child })
     this.#tunnelOfChild.set(child.child, child.tunnel)
     if (tunnel === undefined) return

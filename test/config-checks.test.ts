@@ -89,13 +89,19 @@ describe('device-name', () => {
       errors: ['2 device-name'],
       says: /16 characters, at most 15/,
     },
+    {
+      name: 'that multibind would give to a peer',
+      text: `${named('od multibind')} interface od-3\n`,
+      errors: ['2 device-name'],
+      says: /names such as od-3, which is an interface already/,
+    },
     { name: 'of 15 characters is good', text: named('a23456789012345') },
     { name: 'of the shared device', text: named('ase0'), errors: ['2 device-name'] },
     { name: 'of the kernel', text: named('lo'), errors: ['2 device-name'] },
     {
       name: 'longer than leaves room for numbers',
       text: named('a2345678901 multibind'),
-      errors: ['2 unsupported', '2 device-name'],
+      errors: ['2 device-name'],
     },
   ])
 
@@ -133,19 +139,33 @@ describe('tunnel-kind', () => {
     {
       name: 'on-demand with remote',
       text: `${POLICY} remote-id any\n${onDemand.replace('any', 'any remote 1.2.3.4')}`,
-      errors: ['4 unsupported', '5 tunnel-kind'],
+      errors: ['5 tunnel-kind'],
       warnings: ['7 group-psk'],
     },
     {
       name: 'on-demand that initiates, and without remote-id',
       text: `${POLICY} role initiator\n${onDemand}`,
-      errors: ['4 unsupported', '7 tunnel-kind', '7 tunnel-kind'],
+      errors: ['7 tunnel-kind', '7 tunnel-kind'],
       warnings: ['7 group-psk'],
     },
     {
       name: 'on-demand without policy',
       text: onDemand.replace(' ike-policy p\n', ''),
-      errors: ['1 unsupported', '1 tunnel-kind'],
+      errors: ['1 tunnel-kind'],
+    },
+    {
+      name: 'on-demand whose peers would get the name of another tunnel',
+      text: `${POLICY} remote-id any\n${onDemand}${TUNNEL.replace('ipsec a', 'ipsec a-7')}`,
+      errors: ['4 tunnel-kind'],
+      warnings: ['7 group-psk'],
+      says: /gives its peers names such as a-7, which is a tunnel already/,
+    },
+    {
+      name: 'on-demand with a name that leaves no room for numbers',
+      text: `${POLICY} remote-id any\n${onDemand.replace('ipsec a', `ipsec a${'b'.repeat(27)}`)}`,
+      errors: ['4 tunnel-kind'],
+      warnings: ['7 group-psk'],
+      says: /28 characters; its peers get -N behind it, so at most 27/,
     },
     { name: 'manual without keys', text: manual, errors: ['1 tunnel-kind'], warnings: ['1 manual-key'] },
     {
@@ -175,14 +195,14 @@ describe('bind', () => {
     {
       name: 'static on multibind',
       text: GOOD.replace('interface t-a\n', 'interface t-a multibind\n'),
-      errors: ['3 unsupported', '10 bind'],
+      errors: ['10 bind'],
     },
     {
       name: 'on-demand without multibind',
       text: GOOD.replace('tunnel ipsec a', 'tunnel ipsec a on-demand')
         .replace(' remote 203.0.113.1', '')
         .replace('file psk/a', 'file psk/a\n remote-id any'),
-      errors: ['9 unsupported', '11 bind'],
+      errors: ['5 route', '11 bind'],
       warnings: ['12 group-psk'],
     },
   ])
@@ -204,8 +224,15 @@ describe('route', () => {
     {
       name: 'to an on-demand tunnel',
       text: `${POLICY} remote-id any\ntunnel ipsec a on-demand\n mode economical\n peer-end-point local any\n ike-policy p\ncontext local\n ip route 10.0.0.0/8 tunnel a\n`,
-      errors: ['4 unsupported', '9 route'],
+      errors: ['9 route'],
       warnings: ['7 group-psk'],
+    },
+    {
+      name: 'to the interface of an on-demand tunnel',
+      text: `${GOOD.replace('interface t-a\n', 'interface t-a multibind\n').replace('tunnel ipsec a', 'tunnel ipsec a on-demand').replace(' remote 203.0.113.1', '').replace('file psk/a', 'file psk/a\n remote-id any')}`,
+      errors: ['5 route'],
+      warnings: ['12 group-psk'],
+      says: /that of on-demand tunnel a; routes to its peers come with them/,
     },
     {
       name: 'with a source of the other family',

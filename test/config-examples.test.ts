@@ -112,11 +112,20 @@ describe('manual', () => {
   })
 })
 
+describe('on-demand', () => {
+  it('loads, and warns that OSPF will not run over it', () => {
+    const { config, errors, warnings } = load(example('on-demand'))
+    assert.deepEqual([errors, codes(warnings)], [[], ['16 no-multicast']])
+    const { kind, maxTunnels, bind, remote } = tunnelOf(config, 'cpe')
+    assert.deepEqual([kind, maxTunnels, bind?.interface, remote], ['on-demand', 16, 'od', undefined])
+    assert.deepEqual(policyOf(config, 'cpe').remoteId, { kind: 'dn', value: 'O=Customer, CN=*' })
+  })
+})
+
 describe('examples of what is not built yet', () => {
   const expected: [name: string, errors: string[], warnings: string[]][] = [
     ['figure4', ['13 unsupported'], ['13 ikev1', '26 no-multicast']],
     ['bundle', ['6 unsupported', '9 unsupported', '11 unsupported'], ['6 ikev1', '9 gated']],
-    ['on-demand', ['2 unsupported', '12 unsupported'], ['16 no-multicast']],
     ['qos', ['5 unsupported', '8 unsupported'], []],
   ]
   for (const [name, errors, warnings] of expected) {

@@ -30,7 +30,7 @@ const STATEMENT_OF: Readonly<Record<Exclude<keyof TunnelConfig, 'name' | 'line' 
     manualSas: 'ipsec-sa',
     selectors: 'traffic-selector',
     qosPolicy: 'qos-policy',
-    maxTunnels: 'max-tunnels',
+    maxTunnels: null,
     aspGroup: 'asp-group',
     mtu: 'ip mtu',
     tcpMss: 'ip tcp-mss',

@@ -41,6 +41,8 @@ export type StaticRoute = {
   distance: number
   source?: Address
   withdraw: boolean
+  /** made for the networks of an accepted peer, in no file */
+  peer?: boolean
 }
 export type Context = Lined & { interfaces: Map<string, Interface>; routes: StaticRoute[] }
 

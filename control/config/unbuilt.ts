@@ -88,14 +88,6 @@ export const UNSUPPORTED: readonly Unbuilt[] = [
   row('ecn compatibility', 'use ecn normal', (config) =>
     linesOf(config.ipsecPolicies, 'ecn', (policy) => policy.ecn !== 'normal'),
   ),
-  row(
-    'on-demand tunnels',
-    'write one static tunnel a peer',
-    tunnelLines('', (tunnel) => tunnel.kind === 'on-demand'),
-  ),
-  row('interface multibind', 'give each tunnel an interface', (config) =>
-    interfaces(config).flatMap((each) => (each.multibind ? [each.line] : [])),
-  ),
   row('ipsec qos-policy', 'delete it', (config) => all(config.qosPolicies).map((policy) => policy.line)),
   row('discard rules in access lists', 'permit only what may pass', (config) =>
     all(config.accessLists).flatMap((list) =>
@@ -176,10 +168,6 @@ function tunnelLines(statement: string, applies: (tunnel: TunnelConfig) => boole
 /** `auto` is also the default, which is not refused: only who asks for clamping is told that there is none. */
 function clampsByName(tunnel: TunnelConfig): boolean {
   return 'ip tcp-mss' in tunnel.lines && tunnel.tcpMss !== 'off'
-}
-
-function interfaces(config: Config) {
-  return all(config.contexts).flatMap((context) => all(context.interfaces))
 }
 
 function manualLines(config: Config, applies: (sa: ManualSa) => boolean): number[] {

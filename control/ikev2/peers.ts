@@ -7,14 +7,24 @@ import type { Context, IkeSa } from './state.ts'
 
 /** Tunnels that may answer a request between these end points, in order of configuration. */
 export function candidatesFor(context: Context, local: Address, remote: Endpoint): PeerConfig[] {
-  return [...context.state.peers.values()].filter(
+  const fitting = [...context.state.peers.values()].filter(
     (peer) =>
       peer.template === undefined && // those are reached through their template, which knows them by identity
       peer.role !== 'initiator' &&
       (peer.local === 'any' || peer.local === local) &&
       (peer.remote === null || peer.remote.address === remote.address),
   )
+  return fitting.map((peer) => atEndPoint(peer, local))
 }
+
+/** An on-demand tunnel at any address of ours, with that address as its identity: now it is known. */
+function atEndPoint(peer: PeerConfig, local: Address): PeerConfig {
+  const { localId } = peer
+  const isOpen = peer.local === 'any' && localId.kind === 'address' && localId.value === UNSPECIFIED
+  return isOpen ? { ...peer, localId: { kind: 'address', value: local } } : peer
+}
+
+const UNSPECIFIED = '0.0.0.0'
 
 const shape = (peer: PeerConfig) =>
   JSON.stringify([

@@ -2,7 +2,7 @@
 
 import { SHARED_DEVICE } from '../config/defaults.ts'
 import type { Values } from '../config/match.ts'
-import type { StaticRoute, TunnelConfig } from '../config/model.ts'
+import type { Config, StaticRoute, TunnelConfig } from '../config/model.ts'
 import { interfaceOf } from '../config/resolve.ts'
 import type { Gateway } from '../gateway.ts'
 import { groupOf, groupOfTunnel } from '../tunnel/asp.ts'
@@ -59,16 +59,17 @@ export function showCircuits(gateway: Gateway, values: Values) {
   )
   if (name !== undefined && chosen.length === 0)
     throw new CommandError('not-found', `there is no circuit ${name}: name a circuit tunnel or its interface`)
-  return chosen.flatMap((config) => circuitRow(gateway, config))
+  const laidOut = gateway.machineConfig
+  return chosen.flatMap((config) => circuitRow(gateway, laidOut, config))
 }
 
-function circuitRow(gateway: Gateway, config: TunnelConfig) {
+function circuitRow(gateway: Gateway, laidOut: Config, config: TunnelConfig) {
   const slot = gateway.dataplane.slot(config.name)
   if (slot === undefined) return []
   const counters = gateway.ports.card.tunnelCounters(slot.ref)
   const device = gateway.dataplane.devices.view(deviceOf(config))
   const loop = gateway.ports.card.stages(slot.ref).find(({ stage }) => stage === 'loop')
-  const stopped = interfaceOf(gateway.config, config)?.shutdown ?? false
+  const stopped = interfaceOf(laidOut, config)?.shutdown ?? false
   return [
     {
       id: slot.ref,
@@ -89,13 +90,14 @@ export function showRoutes(gateway: Gateway, values: Values) {
   const context = values.maybe('context')
   if (context !== undefined && !gateway.config.contexts.has(context))
     throw new CommandError('not-found', `there is no context ${context}`)
-  const configured = staticRoutes(gateway.config).map((route) => routeRow(gateway, route))
+  const config = gateway.machineConfig
+  const configured = staticRoutes(config).map((route) => routeRow(gateway, config, route))
   const known = new Set(configured.map(({ prefix }) => prefix))
   return [...configured, ...kernelRoutes(gateway).filter(({ prefix }) => !known.has(prefix))]
 }
 
-function routeRow(gateway: Gateway, route: StaticRoute) {
-  const tunnel = tunnelOfRoute(gateway.config, route)
+function routeRow(gateway: Gateway, config: Config, route: StaticRoute) {
+  const tunnel = tunnelOfRoute(config, route)
   const { prefix, distance, nextHop } = route
   const kind = nextHop.kind === 'null0' ? 'null0' : nextHop.kind === 'tunnel' ? 'tunnel-direct' : 'circuit'
   const target = nextHop.kind === 'null0' ? 'null0' : nextHop.name
@@ -103,7 +105,8 @@ function routeRow(gateway: Gateway, route: StaticRoute) {
     .installed()
     .some((one) => one.prefix === prefix && one.metric === distance)
   const guard = gateway.dataplane.devices.guards().some((one) => one.prefix === prefix)
-  return { prefix, kind, target, source: 'static', tunnel: tunnel?.name ?? null, distance, installed, guard }
+  const source = route.peer ? 'peer' : 'static'
+  return { prefix, kind, target, source, tunnel: tunnel?.name ?? null, distance, installed, guard }
 }
 
 /** Routes that others (a daemon, the operator) put onto our devices. */

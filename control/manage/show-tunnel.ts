@@ -6,8 +6,11 @@ import type { Identity, TunnelConfig } from '../config/model.ts'
 import { selectorsOf } from '../config/selectors.ts'
 import { REASONS, renderEndpoint, reportData } from '../explain.ts'
 import type { Gateway } from '../gateway.ts'
+import type { IkeSaView } from '../sa/contract.ts'
+import type { SaEntry } from '../tunnel/children.ts'
+import { DEFAULT_MAX_TUNNELS } from '../tunnel/on-demand.ts'
 import { deviceOf, staticRoutes, tunnelOfRoute } from '../tunnel/plan.ts'
-import { causeOf, type KeptReport, stateOf, type Tunnel } from '../tunnel/record.ts'
+import { causeOf, type KeptReport, stateOf, type Tunnel, type TunnelState } from '../tunnel/record.ts'
 import { escapeText, plainNumber, safeValue } from './escape.ts'
 import { tunnelsNamed } from './find.ts'
 import { gatesOf } from './gates.ts'
@@ -15,32 +18,56 @@ import { ipsecSaRow } from './show-sa.ts'
 
 export function showTunnels(gateway: Gateway, values: Values) {
   const tunnels = tunnelsNamed(gateway, values.maybe('name'))
+  const sas = sasByTunnel(gateway)
   return tunnels.map((tunnel) =>
-    values.has('detail') ? detailRow(gateway, tunnel) : tunnelRow(gateway, tunnel),
+    values.has('detail') ? detailRow(gateway, tunnel, sas) : tunnelRow(gateway, tunnel, sas),
   )
 }
 
-function tunnelRow(gateway: Gateway, tunnel: Tunnel) {
+/** SAs by the tunnel they belong to: asked once, for a thousand tunnels. */
+type Sas = { ike: Map<string, IkeSaView[]>; ipsec: Map<string, SaEntry[]> }
+
+function sasByTunnel(gateway: Gateway): Sas {
+  return {
+    ike: Map.groupBy(gateway.ikeSas(), ({ tunnel }) => tunnel ?? ''),
+    ipsec: Map.groupBy(gateway.dataplane.children.entries(), ({ tunnel }) => tunnel),
+  }
+}
+
+function tunnelRow(gateway: Gateway, tunnel: Tunnel, sas: Sas) {
   const { config } = tunnel
   const slot = gateway.dataplane.slot(config.name)
   return {
     name: config.name,
     kind: config.kind,
     mode: config.mode,
-    state: stateOf(tunnel),
+    state: shownState(gateway, tunnel),
     reason: tunnel.reason,
     local: tunnel.local ?? config.local ?? null,
     remote: (slot?.up ? slot.ends.remote.address : tunnel.remote) ?? config.remote ?? null,
-    remoteId: remoteId(gateway, config),
+    remoteId: remoteId(gateway, config, sas),
     interface: deviceOf(config),
     asp: slot?.asp ?? null,
-    gate: tunnelGates(gateway, config.name),
+    gate: tunnelGates(config.name, sas),
   }
 }
 
+/** An on-demand tunnel is up as long as one of its peers is. */
+function shownState(gateway: Gateway, tunnel: Tunnel): TunnelState {
+  const state = stateOf(tunnel)
+  const isTemplate = tunnel.config.kind === 'on-demand' && tunnel.member === null
+  if (!isTemplate || state === 'shutdown') return state
+  return membersOf(gateway, tunnel).some((each) => stateOf(each) === 'up') ? 'up' : 'down'
+}
+
+/** The accepted peers of an on-demand tunnel. */
+function membersOf(gateway: Gateway, { config }: Tunnel): Tunnel[] {
+  return [...gateway.tunnels.values()].filter(({ member }) => member?.template === config.name)
+}
+
 /** The identity the peer proved; before that the one it must prove. */
-function remoteId(gateway: Gateway, config: TunnelConfig): string | null {
-  const proven = gateway.ikeSas().find(({ tunnel, remoteId: id }) => tunnel === config.name && id !== null)
+function remoteId(gateway: Gateway, config: TunnelConfig, sas: Sas): string | null {
+  const proven = sas.ike.get(config.name)?.find(({ remoteId: id }) => id !== null)
   if (proven?.remoteId) return escapeText(proven.remoteId)
   const wanted = gateway.config.ikePolicies.get(config.ikePolicy ?? '')?.remoteId
   return wanted === undefined ? null : identityText(wanted)
@@ -50,9 +77,9 @@ function identityText(id: Identity | 'any'): string {
   return id === 'any' ? 'any' : `${id.kind} ${id.value}`
 }
 
-function tunnelGates(gateway: Gateway, name: string): string[] {
-  const entries = gateway.dataplane.children.entries().filter(({ tunnel }) => tunnel === name)
-  const ike = gateway.ikeSas().filter(({ tunnel }) => tunnel === name)
+function tunnelGates(name: string, sas: Sas): string[] {
+  const entries = sas.ipsec.get(name) ?? []
+  const ike = sas.ike.get(name) ?? []
   const items = ike.flatMap((sa) =>
     gatesOf([sa.encryption, sa.authentication, sa.prf, `group ${sa.dhGroup}`]),
   )
@@ -67,12 +94,13 @@ const COST = {
     'four stages (ippa ase egress port); no device of its own, shares ase0; static routes and BGP only',
 } as const
 
-function detailRow(gateway: Gateway, tunnel: Tunnel) {
+function detailRow(gateway: Gateway, tunnel: Tunnel, sas: Sas) {
   const { config } = tunnel
   const { local, remote } = selectorsOf(gateway.config, config)
   const now = gateway.now()
   return {
-    ...tunnelRow(gateway, tunnel),
+    ...tunnelRow(gateway, tunnel, sas),
+    ...onDemandSide(gateway, tunnel),
     description: config.description === undefined ? null : escapeText(config.description),
     meaning: tunnel.reason === null ? null : REASONS[tunnel.reason].meaning,
     cause: safeValue(causeOf(tunnel)),
@@ -85,10 +113,19 @@ function detailRow(gateway: Gateway, tunnel: Tunnel) {
     ...machineSide(gateway, config),
     selectors: { local: local.map(describeSelector), remote: remote.map(describeSelector) },
     routes: routesInto(gateway, config),
-    sas: saRows(gateway, config.name),
+    sas: (sas.ipsec.get(config.name) ?? []).map((entry) => ipsecSaRow(gateway, entry)),
     deaths: tunnel.deaths.map((death) => ({ ...death, at: new Date(death.at).toISOString() })),
     reports: tunnel.reports.map((report) => safeValue(reportRow(report), REPORT_DEPTH)),
   }
+}
+
+/** Of an on-demand tunnel its peers, of an accepted peer where it belongs and what it brought. */
+function onDemandSide(gateway: Gateway, tunnel: Tunnel) {
+  const { config, member } = tunnel
+  if (member !== null) return { template: member.template, networks: member.networks }
+  if (config.kind !== 'on-demand') return {}
+  const peers = membersOf(gateway, tunnel).map((each) => each.config.name)
+  return { peers, maxTunnels: config.maxTunnels ?? DEFAULT_MAX_TUNNELS }
 }
 
 /** Nesting of an explanation: report, explanation, proposals, proposal, differences, difference, values. */
@@ -115,14 +152,9 @@ function machineSide(gateway: Gateway, config: TunnelConfig) {
 }
 
 function routesInto(gateway: Gateway, config: TunnelConfig): string[] {
-  const routes = staticRoutes(gateway.config)
-  const own = routes.filter((route) => tunnelOfRoute(gateway.config, route)?.name === config.name)
+  const laidOut = gateway.machineConfig
+  const own = staticRoutes(laidOut).filter((route) => tunnelOfRoute(laidOut, route)?.name === config.name)
   return own.map(
     ({ prefix, distance, withdraw }) => `${prefix} distance ${distance}${withdraw ? ' withdraw' : ''}`,
   )
-}
-
-function saRows(gateway: Gateway, name: string) {
-  const entries = gateway.dataplane.children.entries().filter(({ tunnel }) => tunnel === name)
-  return entries.map((entry) => ipsecSaRow(gateway, entry))
 }

@@ -279,7 +279,8 @@ function childLimits(child: ChildInstall) {
   }
 }
 
-function wipeKeys(child: ChildInstall) {
+/** The four keys of a Child SA that is in the card, or comes to nothing. */
+export function wipeKeys(child: ChildInstall) {
   for (const { encryptionKey, integrityKey } of [child.inbound, child.outbound]) {
     encryptionKey.fill(0)
     integrityKey.fill(0)

@@ -21,7 +21,7 @@ import type {
 } from '../ports.ts'
 import type { ChildInstall, IkeSaId } from '../sa/contract.ts'
 import { assignAsps } from './asp.ts'
-import { Children } from './children.ts'
+import { Children, wipeKeys } from './children.ts'
 import { Devices } from './devices.ts'
 import { type LoadedManualSa, wipeManualSas } from './manual.ts'
 import { effectiveMtu, type MtuInput } from './mtu.ts'
@@ -37,10 +37,15 @@ type Slot = {
   mtu: number
   /** what the SA in use costs; before the first SA the dearest of what may be negotiated */
   suite: MtuInput[]
+  /** what the card was told last, as text; and whether it knows the tunnel as up */
+  programmed: string
+  carried: boolean | null
 }
 
 /** End points of a tunnel whose peer is not known yet: the card drops everything into it. */
 const NOWHERE: Ends = { local: '0.0.0.0', remote: { address: '0.0.0.0', port: 0 }, encapsulation: 'raw' }
+
+const UNTOLD = { programmed: '', carried: null }
 
 /** The suites a tunnel may come to use, for its MTU before the first SA. */
 export type SuitesOf = (tunnel: TunnelConfig) => Pick<MtuInput, 'cipher' | 'integrity'>[]
@@ -86,7 +91,16 @@ export class Dataplane {
     const known = this.#slots.get(tunnel.name)
     const suite = known?.up ? known.suite : this.#dearest(tunnel)
     const mtu = effectiveMtu(mtuCeilingOf(config, tunnel), suite)
-    const slot: Slot = known ?? { ref: -1, config: tunnel, asp, up: false, ends: NOWHERE, mtu, suite }
+    const slot: Slot = known ?? {
+      ref: -1,
+      config: tunnel,
+      asp,
+      up: false,
+      ends: NOWHERE,
+      mtu,
+      suite,
+      ...UNTOLD,
+    }
     Object.assign(slot, { config: tunnel, asp, mtu, suite })
     this.#slots.set(tunnel.name, slot)
   }
@@ -108,10 +122,14 @@ export class Dataplane {
     return Math.min(...device.tunnels.map((name) => this.#slots.get(name)?.mtu ?? 576))
   }
 
-  /** Writes the slot into the card's tunnel table. */
+  /** Writes the slot into the card's tunnel table, if it says something new: one peer of a thousand costs one command. */
   #program(slot: Slot) {
     const tunnel = this.#cardTunnel(slot)
+    const programmed = JSON.stringify(tunnel)
+    if (programmed === slot.programmed) return
     slot.ref = slot.ref < 0 ? this.#card.setTunnel(tunnel) : this.#card.setTunnel(tunnel, slot.ref)
+    slot.programmed = programmed
+    slot.carried = null // on another ASP it starts anew
     this.#nameOf.set(slot.ref, slot.config.name)
   }
 
@@ -171,8 +189,9 @@ export class Dataplane {
     if (slot === undefined || sameEnds(slot.ends, ends)) return
     const onlyPeer = slot.ends.local === ends.local
     slot.ends = ends
-    if (onlyPeer) this.#card.setPeer(slot.ref, ends.remote, ends.encapsulation)
-    else this.#program(slot)
+    if (!onlyPeer) return this.#reprogram(slot)
+    this.#card.setPeer(slot.ref, ends.remote, ends.encapsulation)
+    slot.programmed = JSON.stringify(this.#cardTunnel(slot))
   }
 
   /** A peer behind a NAT is somewhere else now (RFC 7296 §2.23): all tunnels of its IKE SA send there, in UDP. */
@@ -187,7 +206,10 @@ export class Dataplane {
   /** Throws the card's refusal. */
   install(child: ChildInstall, now: number) {
     const slot = this.#slots.get(child.tunnel)
-    if (slot === undefined) throw new Error(`there is no tunnel ${child.tunnel}`)
+    if (slot === undefined || slot.ref < 0) {
+      wipeKeys(child)
+      throw new Error(`the card has no tunnel ${child.tunnel}`)
+    }
     const { local, remote, encapsulation, cipher, integrity } = child
     this.setEndPoints(child.tunnel, { local, remote, encapsulation })
     this.children.install(child, slot.ref, now)
@@ -211,9 +233,14 @@ export class Dataplane {
       this.#config === null ? slot.mtu : effectiveMtu(mtuCeilingOf(this.#config, slot.config), suite)
     if (mtu === slot.mtu) return
     slot.mtu = mtu
-    this.#program(slot)
+    this.#reprogram(slot)
     const device = this.#plan?.devices.get(deviceOf(slot.config))
     if (device !== undefined) this.devices.setMtu(device.name, this.#deviceMtu(device))
+  }
+
+  #reprogram(slot: Slot) {
+    this.#program(slot)
+    this.#carry(slot.config.name)
   }
 
   /** Carrier of the circuit, operational state of the device, routes with `withdraw`. */
@@ -229,7 +256,9 @@ export class Dataplane {
     const slot = this.#slots.get(name)
     const device = this.#plan?.devices.get(slot === undefined ? '' : deviceOf(slot.config))
     if (slot === undefined || slot.ref < 0) return
-    this.#card.setTunnelState(slot.ref, slot.up && !device?.shutdown)
+    const carried = slot.up && !device?.shutdown
+    if (slot.carried !== carried) this.#card.setTunnelState(slot.ref, carried)
+    slot.carried = carried
     if (device === undefined) return
     const anyUp = device.tunnels.some((tunnel) => this.#slots.get(tunnel)?.up)
     this.devices.carrier(device.name, anyUp && !device.shutdown)

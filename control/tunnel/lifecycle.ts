@@ -9,13 +9,14 @@
 // next one, or an event of the peer or of the card is awaited. It is never given up.
 
 import { addressFamily } from '../address.ts'
-import type { Config } from '../config/model.ts'
+import type { Config, TunnelConfig } from '../config/model.ts'
 import type { Effect } from '../effects.ts'
 import { REASONS, renderReport } from '../explain.ts'
 import type { Address, Endpoint, LogFields, LogLevel } from '../ports.ts'
-import type { Action, ChildSaId, Engine, Reason, Report } from '../sa/contract.ts'
+import type { Action, ChildSaId, Engine, PeerConfig, Reason, Report } from '../sa/contract.ts'
 import { backoff } from './backoff.ts'
-import { finishPeer, type PeerTemplate } from './peer.ts'
+import type { Member } from './on-demand.ts'
+import { finishMember, finishPeer, type PeerTemplate } from './peer.ts'
 import { deviceOf } from './plan.ts'
 import { enter, recordDeath, recordReport, type Tunnel } from './record.ts'
 
@@ -32,6 +33,12 @@ export type Surroundings = {
   aspUp(tunnel: string): boolean
 }
 
+/** The kernel's source address is not known before the peer has come. */
+function localOf({ local }: TunnelConfig): Address {
+  return local === undefined || local === 'any' ? UNSPECIFIED : local
+}
+
+const UNSPECIFIED = '0.0.0.0'
 /** What the next look at the kernel's routes may end. */
 const ROUTE_REASONS: ReadonlySet<Reason> = new Set(['no-route', 'recursive-route'])
 /** An attempt that reports neither success nor failure is begun again: longer than any honest one takes. */
@@ -69,12 +76,19 @@ export class Lifecycle {
     if (config.shutdown) return this.#rest(tunnel, 'shutdown', 'shutdown', now)
     if (config.mode === 'circuit' && config.bind === undefined)
       return this.#rest(tunnel, 'idle', 'not-bound', now)
+    if (config.kind === 'on-demand') return this.#await(tunnel, now)
     if (!this.#env.aspUp(config.name)) return this.fail(tunnel, 'no-asp', now)
     if (config.remote === undefined) return this.#rest(tunnel, 'idle', null, now)
     if (addressFamily(config.remote) !== null) return this.#reach(tunnel, config.remote, now)
     enter(tunnel, 'resolving', now)
     tunnel.retryAt = now + RESOLVING_LIMIT_MS
     this.#emit({ kind: 'resolve', tunnel: config.name, name: config.remote })
+  }
+
+  /** On-demand: the peers begin, each for itself. */
+  #await(tunnel: Tunnel, now: number) {
+    this.offer(tunnel)
+    this.#rest(tunnel, 'idle', null, now)
   }
 
   resolved(tunnel: Tunnel, addresses: Address[], now: number) {
@@ -110,10 +124,19 @@ export class Lifecycle {
 
   /** Tells the engine the tunnel's present end points and parameters; from now on it also answers the peer. */
   offer(tunnel: Tunnel) {
-    const template = this.peers.get(tunnel.config.name)
+    const { config, member } = tunnel
+    if (member !== null) return this.#engine.setPeer(this.memberPeer(tunnel, member))
+    const template = this.peers.get(config.name)
+    if (config.kind === 'on-demand' && template !== undefined)
+      return this.#engine.setPeer(finishPeer(template, localOf(config), null))
     if (template === undefined || tunnel.local === null || tunnel.remote === null) return
     const remote = { address: tunnel.remote, port: this.config.ikePort }
     this.#engine.setPeer(finishPeer(template, tunnel.local, remote))
+  }
+
+  /** What the engine needs for an accepted peer. The template is there as long as it has members. */
+  memberPeer(tunnel: Tunnel, member: Member): PeerConfig {
+    return finishMember(this.peers.get(member.template) as PeerTemplate, tunnel.config.name, member)
   }
 
   #loadManual(tunnel: Tunnel, local: Address, address: Address, now: number) {
@@ -152,6 +175,7 @@ export class Lifecycle {
     tunnel.encapsulation = null
     this.#emit({ kind: 'carrier', tunnel: tunnel.config.name, up: false })
     this.log('warning', `tunnel down: ${REASONS[reason].meaning}`, { tunnel: tunnel.config.name, reason })
+    if (tunnel.member !== null) return this.#rest(tunnel, 'idle', reason, now)
     this.#retry(tunnel, reason, now)
   }
 
@@ -255,10 +279,16 @@ export class Lifecycle {
   reported(tunnels: Tunnel[], report: Report) {
     const at = this.#env.wall()
     const news = tunnels.map((tunnel) => recordReport(tunnel, report, at))
+    for (const tunnel of tunnels) if (tunnel.member !== null) this.#noteReason(tunnel, report.code)
     const repeats = news.length > 0 && !news.includes(true)
     const names = tunnels.map(({ config }) => config.name).join(' ') || report.tunnel
     const fields = { ...(names === null ? {} : { tunnel: names }), reason: report.code }
     this.log(repeats ? 'debug' : report.level, renderReport(report), fields)
+  }
+
+  /** An accepted peer is never retried from here, so the report is all that says why its tunnel is not up. */
+  #noteReason(tunnel: Tunnel, code: string) {
+    if (tunnel.phase === 'idle' && Object.hasOwn(REASONS, code)) tunnel.reason = code as Reason
   }
 
   #report(tunnel: Tunnel, code: Reason, text: string) {

@@ -20,6 +20,7 @@ import type { Result } from '../pki/reasons.ts'
 import { loadCrls, loadIdentity, loadTrust } from '../pki/store.ts'
 import type { Address, Endpoint, EspCipher, Files, Integrity } from '../ports.ts'
 import type { PeerConfig } from '../sa/contract.ts'
+import type { Member } from './on-demand.ts'
 
 /** A peer without the addresses that only the running host knows. */
 export type PeerTemplate = Omit<PeerConfig, 'remote' | 'localId' | 'remoteId'> & {
@@ -105,16 +106,22 @@ function subjectOf(certificate: Uint8Array): string | null {
  * The peer as the engine takes it, its end points known. The engine gets keys of its own to wipe: the template's
  * stay until the next configuration.
  */
-export function finishPeer(template: PeerTemplate, local: Address, remote: Endpoint): PeerConfig {
+export function finishPeer(template: PeerTemplate, local: Address, remote: Endpoint | null): PeerConfig {
   const { policy, subject, ...peer } = template
   return {
     ...peer,
     remote,
     localId: localIdOf(policy, local, subject),
-    remoteId: remoteIdOf(policy, remote.address),
+    remoteId: remoteIdOf(policy, remote?.address ?? null),
     localPsk: ownCopy(template.localPsk),
     remotePsk: ownCopy(template.remotePsk),
   }
+}
+
+/** The same for one accepted peer of an on-demand tunnel: it always comes to us, and it is this one and no other. */
+export function finishMember(template: PeerTemplate, name: string, member: Member): PeerConfig {
+  const peer = finishPeer(template, member.local.address, null)
+  return { ...peer, tunnel: name, template: member.template, remoteId: member.identity }
 }
 
 function ownCopy(secret: Uint8Array | null): Uint8Array | null {

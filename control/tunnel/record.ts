@@ -4,6 +4,7 @@
 import type { TunnelConfig } from '../config/model.ts'
 import type { Address, Encapsulation } from '../ports.ts'
 import type { ChildSaId, IkeSaId, Reason, Report } from '../sa/contract.ts'
+import type { Member } from './on-demand.ts'
 
 /**
  * shutdown     not wanted
@@ -46,6 +47,8 @@ export type Tunnel = {
   encapsulation: Encapsulation | null
   /** Child SAs in the card; true = allowed to send */
   children: Map<ChildSaId, boolean>
+  /** the accepted peer that an on-demand tunnel was made for; null: configured */
+  member: Member | null
   deaths: Death[]
   reports: KeptReport[]
 }
@@ -67,6 +70,7 @@ export function newTunnel(config: TunnelConfig, now: number): Tunnel {
     remote: null,
     encapsulation: null,
     children: new Map(),
+    member: null,
     deaths: [],
     reports: [],
   }

@@ -17,7 +17,10 @@ const LEAST_MTU_V6 = 1280
 
 export function checkDevices(context: CheckContext) {
   for (const each of context.config.contexts.values()) {
-    for (const device of each.interfaces.values()) checkName(context, device)
+    for (const device of each.interfaces.values()) {
+      checkName(context, device)
+      checkMemberDevices(context, device, each.interfaces)
+    }
   }
   checkMtus(context)
 }
@@ -32,6 +35,20 @@ function checkName({ environment, error }: CheckContext, device: Interface) {
   else if (KERNEL_NAMES.has(device.name)) refuse('the kernel uses this name; choose another')
   else if (environment.foreignDevice?.(device.name))
     refuse('the host has a device of this name that is not ours; choose another')
+}
+
+/** A multibind interface gives its peers NAME-1, NAME-2, ... */
+function checkMemberDevices({ error }: CheckContext, device: Interface, all: Map<string, Interface>) {
+  if (!device.multibind) return
+  const taken = [...all.keys()].find(
+    (name) => name.startsWith(`${device.name}-`) && /^[1-9]\d{0,3}$/.test(name.slice(device.name.length + 1)),
+  )
+  if (taken !== undefined)
+    error(
+      device.line,
+      'device-name',
+      `interface ${device.name}: multibind gives its peers names such as ${taken}, which is an interface already`,
+    )
 }
 
 function checkMtus(context: CheckContext) {

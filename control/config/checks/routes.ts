@@ -23,11 +23,13 @@ function checkNextHop({ config, error }: CheckContext, { name, interfaces }: Con
     if (tunnel?.kind === 'on-demand')
       refuse(`tunnel ${hop.name} is on-demand; routes to its peers come with them`)
   }
-  if (
-    hop.kind === 'interface' &&
-    interfaces.has(hop.name) &&
-    boundTunnel(config, name, hop.name) === undefined
-  )
+  if (hop.kind !== 'interface' || !interfaces.has(hop.name)) return
+  const bound = boundTunnel(config, name, hop.name)
+  if (bound?.kind === 'on-demand')
+    refuse(
+      `interface ${hop.name} is that of on-demand tunnel ${bound.name}; routes to its peers come with them`,
+    )
+  if (bound === undefined)
     refuse(
       `no circuit tunnel is bound to interface ${hop.name}; add bind interface ${hop.name} ${name} to one`,
     )

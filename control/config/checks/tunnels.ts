@@ -112,10 +112,30 @@ export function checkTunnels(context: CheckContext) {
       if (rule.applies(tunnel, config))
         error(lineOf(tunnel, rule.statement), 'tunnel-kind', `tunnel ${tunnel.name} ${rule.why}`)
     }
+    checkMemberNames(context, tunnel)
     checkBind(context, tunnel)
     checkCircuitOnly(context, tunnel)
   }
   checkBoundOnce(context)
+}
+
+/** Accepted peers are tunnels NAME-1, NAME-2, ...: these names must be free, and short enough for a NAME. */
+function checkMemberNames({ config, error }: CheckContext, tunnel: TunnelConfig) {
+  if (tunnel.kind !== 'on-demand') return
+  const refuse = (why: string) => error(tunnel.line, 'tunnel-kind', `tunnel ${tunnel.name} ${why}`)
+  if (tunnel.name.length > LONGEST_ON_DEMAND_NAME)
+    refuse(
+      `has a name of ${tunnel.name.length} characters; its peers get -N behind it, so at most ${LONGEST_ON_DEMAND_NAME}`,
+    )
+  const taken = [...config.tunnels.keys()].find((name) => isMemberName(name, tunnel.name))
+  if (taken !== undefined) refuse(`gives its peers names such as ${taken}, which is a tunnel already`)
+}
+
+/** A NAME has 32 characters; a dash and up to four digits come behind it. */
+const LONGEST_ON_DEMAND_NAME = 27
+
+function isMemberName(name: string, base: string): boolean {
+  return name.startsWith(`${base}-`) && /^[1-9]\d{0,3}$/.test(name.slice(base.length + 1))
 }
 
 function checkBind({ config, error }: CheckContext, tunnel: TunnelConfig) {
