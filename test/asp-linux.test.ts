@@ -89,9 +89,12 @@ function pingFrom(side: Side, other: number): void {
   ping(side, `10.${other + 10}.0.1`, 10, 56, '-I', source)
 }
 
-/** Every request must be answered. */
+/**
+ * Every request must be answered. All leave at once (-l): ping waits for late answers no longer than its interval or two
+ * round trips, so a short interval would call a slow answer lost.
+ */
 function ping(side: Side, address: string, count: number, size: number, ...more: string[]): void {
-  const options = ['-q', '-c', String(count), '-i', '0.01', '-W', '2', '-s', String(size), ...more]
+  const options = ['-q', '-c', String(count), '-l', String(count), '-i', '1', '-s', String(size), ...more]
   const output = inside(side, 'ping', ...options, address)
   assert.match(output, new RegExp(`${count} received`), output)
 }
