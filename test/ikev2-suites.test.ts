@@ -4,13 +4,13 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { skCiphers } from '../control/crypto/sk.ts'
-import type { DhGroup, EspCipher } from '../control/ports.ts'
+import type { DhGroup } from '../control/ports.ts'
 import type { IkeSuite } from '../control/sa/contract.ts'
+import { isAead } from '../control/wire/transforms.ts'
 import { PayloadType } from '../control/wire/types.ts'
 import { assertUp, IkeBed } from './support/ike-bed.ts'
 import { peerA, peerB } from './support/ike-peers.ts'
 
-const aead = new Set<EspCipher>(['aes-gcm-128', 'aes-gcm-256', 'chacha20-poly1305'])
 const dpd = { interval: 10, retries: 3 }
 
 function bedOf(suites: IkeSuite[], theirs = suites): IkeBed {
@@ -32,34 +32,29 @@ function wholeLife(suite: IkeSuite): void {
     bed.run(20_000)
     assertUp(bed)
   }
-  const view = bed.a.engine.ikeSas(bed.now)[0]
-  const { encryption, authentication, prf, dhGroup } = view
-  assert.deepEqual(
-    [encryption, authentication, prf, dhGroup],
-    [suite.encryption, suite.integrity ?? '', suite.prf, suite.dhGroup],
-  )
+  for (const side of [bed.a, bed.b]) {
+    const { encryption, authentication, prf, dhGroup } = side.engine.ikeSas(bed.now)[0]
+    assert.deepEqual(
+      [encryption, authentication, prf, dhGroup],
+      [suite.encryption, suite.integrity ?? '', suite.prf, suite.dhGroup],
+    )
+  }
   bed.a.do(bed.a.engine.clear('t', 'cleared', bed.now))
   bed.run(40_000)
   assert.deepEqual([bed.a.up.size, bed.b.up.size, bed.b.installed.size], [0, 0, 0])
   assert.deepEqual([bed.a.drops, bed.b.drops], [[], []])
 }
 
-describe('ciphers', () => {
-  for (const encryption of skCiphers) {
-    const integrity = aead.has(encryption) ? null : 'sha256'
-    test(`${encryption}`, () => wholeLife({ encryption, integrity, prf: 'sha256', dhGroup: 31 }))
-  }
-})
-
-describe('integrity and PRF, which are negotiated apart', () => {
+describe('ciphers, integrity and PRF, which are negotiated apart (§2.13)', () => {
   const hashes = ['md5', 'sha1', 'sha256', 'sha384', 'sha512'] as const
-  for (const integrity of hashes) {
-    const prf = hashes[(hashes.indexOf(integrity) + 2) % hashes.length]
-    test(`integrity ${integrity}, PRF ${prf}`, () =>
-      wholeLife({ encryption: 'aes-128', integrity, prf, dhGroup: 31 }))
-    test(`AES-GCM with PRF ${integrity}`, () =>
-      wholeLife({ encryption: 'aes-gcm-128', integrity: null, prf: integrity, dhGroup: 31 }))
-  }
+  for (const encryption of skCiphers)
+    for (const hash of hashes) {
+      const [integrity, prf] = isAead(encryption)
+        ? [null, hash]
+        : [hash, hashes[(hashes.indexOf(hash) + 1) % hashes.length]]
+      test(`${encryption}, ${integrity ?? 'AEAD'}, PRF ${prf}`, () =>
+        wholeLife({ encryption, integrity, prf, dhGroup: 31 }))
+    }
 })
 
 describe('Diffie-Hellman groups', () => {
