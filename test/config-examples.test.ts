@@ -82,6 +82,7 @@ describe('figure5', () => {
     const tunnel = tunnelOf(config, 'pe2')
     const policy = policyOf(config, 'pe2')
     assert.deepEqual(ikeProposalsOf(config, policy), [
+      { encryption: 'aes-gcm-256', integrity: null, prf: 'sha256', dhGroup: 31 },
       { encryption: 'aes-256', integrity: 'sha256', prf: 'sha256', dhGroup: 14 },
     ])
     assert.deepEqual(childProposalsOf(config, tunnel), [

@@ -34,11 +34,12 @@ export const HASH_KEY_BYTES: Readonly<Record<Integrity, number>> = {
   none: 0,
 }
 
-/** Offered by an IKE policy that names no proposal: what is built of the two default ones (AEAD comes with its cipher). */
+/** Offered by an IKE policy that names no proposal. */
 const DEFAULT_IKE_SUITES: readonly IkeSuite[] = [
+  { encryption: 'aes-gcm-256', integrity: null, prf: 'sha256', dhGroup: 31 },
   { encryption: 'aes-256', integrity: 'sha256', prf: 'sha256', dhGroup: 14 },
 ]
-/** The same for an IPsec policy. */
+/** The same for an IPsec policy: what is built of the two default ones (AEAD comes with its cipher). */
 const DEFAULT_CHILD_CIPHERS: readonly { cipher: EspCipher; integrity: Integrity | null }[] = [
   { cipher: 'aes-256', integrity: 'sha256' },
 ]

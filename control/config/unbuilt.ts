@@ -3,7 +3,7 @@
 // `unsupported` rows refuse the configuration at each line they find; `not-yet` rows accept the statement, say that
 // it has no effect, and leave everything else as it is.
 
-import type { DhGroup, EspCipher, Integrity } from '../ports.ts'
+import type { EspCipher } from '../ports.ts'
 import { LOCAL_CONTEXT } from './defaults.ts'
 import type { Config, IkePolicy, Lined, ManualSa, TunnelConfig } from './model.ts'
 
@@ -14,36 +14,22 @@ export type Unbuilt = {
   find: (config: Config) => number[]
 }
 
-/** In IKE messages and in ESP packets, which are built by different rooms. */
-const IKE_CIPHERS_NOT_BUILT: readonly EspCipher[] = [
+/** In ESP packets; IKE messages take every cipher. */
+const ESP_CIPHERS_NOT_BUILT: readonly EspCipher[] = [
   'des',
   '3des',
   'aes-gcm-128',
   'aes-gcm-256',
   'chacha20-poly1305',
 ]
-const ESP_CIPHERS_NOT_BUILT: readonly EspCipher[] = IKE_CIPHERS_NOT_BUILT
-const IKE_HASHES_NOT_BUILT: readonly Integrity[] = ['md5']
-const GROUPS_NOT_BUILT: readonly DhGroup[] = [1, 2, 5, 17, 18, 21]
 /** ASPs that the card of this version has. */
 const ASPS = 2
 
 export const UNSUPPORTED: readonly Unbuilt[] = [
-  ...IKE_CIPHERS_NOT_BUILT.map((cipher) =>
-    row(`${cipher} in ike proposals`, 'use aes-128, aes-192 or aes-256', (config) =>
-      linesOf(config.ikeProposals, 'encryption', (proposal) => proposal.encryption === cipher),
-    ),
-  ),
   ...ESP_CIPHERS_NOT_BUILT.map((cipher) =>
     row(`esp encryption ${cipher}`, 'use aes-128, aes-192 or aes-256', (config) =>
       espCipherLines(config, cipher),
     ),
-  ),
-  ...IKE_HASHES_NOT_BUILT.map((hash) =>
-    row(`${hash} in ike proposals`, 'use sha256', (config) => ikeHashLines(config, hash)),
-  ),
-  ...GROUPS_NOT_BUILT.map((group) =>
-    row(`dh-group ${group}`, 'use 14, 15, 16, 19, 20 or 31', (config) => groupLines(config, group)),
   ),
   row(
     'IKE version 1',
@@ -55,10 +41,6 @@ export const UNSUPPORTED: readonly Unbuilt[] = [
     'delete the line',
     policyLines('mode', (policy) => policy.mode !== undefined),
   ),
-  row('digital-signature', 'use rsa-signature', (config) => [
-    ...policyLines('local-auth', (policy) => policy.localAuth === 'digital-signature')(config),
-    ...policyLines('remote-auth', (policy) => policy.remoteAuth === 'digital-signature')(config),
-  ]),
   row(
     'ppk',
     'delete the line',
@@ -178,20 +160,6 @@ function espCipherLines(config: Config, cipher: EspCipher): number[] {
   return [
     ...linesOf(config.ipsecProposals, 'esp encryption', (proposal) => proposal.espEncryption === cipher),
     ...manualLines(config, (sa) => sa.encryption?.cipher === cipher),
-  ]
-}
-
-function ikeHashLines(config: Config, hash: Integrity): number[] {
-  return [
-    ...linesOf(config.ikeProposals, 'authentication', (proposal) => proposal.authentication === hash),
-    ...linesOf(config.ikeProposals, 'prf', (proposal) => proposal.prf === hash),
-  ]
-}
-
-function groupLines(config: Config, group: DhGroup): number[] {
-  return [
-    ...linesOf(config.ikeProposals, 'dh-group', (proposal) => proposal.dhGroup === group),
-    ...linesOf(config.ipsecPolicies, 'perfect-forward-secrecy dh-group', (policy) => policy.pfs === group),
   ]
 }
 
