@@ -6,6 +6,8 @@
 import type { CardSa, EspCipher, Integrity, TrafficSelector } from '../control/ports.ts'
 import {
   CIPHER_AES_CBC,
+  CIPHER_AES_GCM_16,
+  CIPHER_CHACHA20_POLY1305,
   CIPHER_NULL,
   DIRECTION_IN,
   DIRECTION_OUT,
@@ -37,12 +39,14 @@ import {
   SA_KEY_BYTES,
   SA_PROTOCOL,
   SA_RESERVED,
+  SA_SALT,
   SA_SELECTOR_FIRST,
   SA_SOFT_BYTES,
   SA_SOFT_PACKETS,
   SA_SOURCE_COUNT,
   SA_SPI,
   SA_STATE,
+  SA_TABLE,
   SA_TUNNEL,
   SA_WINDOW,
   SELECTOR_BYTES,
@@ -56,13 +60,17 @@ import {
 import { CardError } from './card-error.ts'
 import type { CardMemory } from './memory.ts'
 
-type Built = { number: number; keyBytes: number }
+/** `salt`: bytes of the nonce behind the key; `table`: needs a big table */
+type Built = { number: number; keyBytes: number; salt?: number; table?: boolean }
 
 /** The suites this card is built for. A later one adds a row here and its kernel there. */
 const CIPHERS: Partial<Record<EspCipher, Built>> = {
   'aes-128': { number: CIPHER_AES_CBC, keyBytes: 16 },
   'aes-192': { number: CIPHER_AES_CBC, keyBytes: 24 },
   'aes-256': { number: CIPHER_AES_CBC, keyBytes: 32 },
+  'aes-gcm-128': { number: CIPHER_AES_GCM_16, keyBytes: 16, salt: 4, table: true },
+  'aes-gcm-256': { number: CIPHER_AES_GCM_16, keyBytes: 32, salt: 4, table: true },
+  'chacha20-poly1305': { number: CIPHER_CHACHA20_POLY1305, keyBytes: 32, salt: 4 },
   null: { number: CIPHER_NULL, keyBytes: 0 },
 }
 const INTEGRITIES: Partial<Record<Integrity, Built>> = {
@@ -80,12 +88,19 @@ const LARGEST_U32 = 0xffffffff
 export function refuseSuite(sa: Pick<CardSa, 'protocol' | 'cipher' | 'integrity'>): string | null {
   if (sa.protocol === 'ah') return refuseAh(sa)
   if (CIPHERS[sa.cipher] === undefined) return notBuilt('ESP cipher', sa.cipher, Object.keys(CIPHERS))
+  if (isAead(sa.cipher))
+    return sa.integrity === 'none' ? null : `${sa.cipher} authenticates by itself; leave out ${sa.integrity}`
   if (sa.cipher === 'null' && sa.integrity === 'none')
     return 'ESP that neither encrypts nor authenticates protects nothing; add an integrity algorithm'
   if (INTEGRITIES[sa.integrity] === undefined) {
     return notBuilt('ESP integrity', sa.integrity, Object.keys(INTEGRITIES))
   }
   return null
+}
+
+/** Ciphers with an ICV of their own: those whose key brings a salt. */
+function isAead(cipher: EspCipher): boolean {
+  return CIPHERS[cipher]?.salt !== undefined
 }
 
 function refuseAh({ cipher, integrity }: Pick<CardSa, 'cipher' | 'integrity'>): string | null {
@@ -123,8 +138,10 @@ export function checkSa(sa: CardSa): void {
 }
 
 function checkKey(key: Uint8Array, built: Built, algorithm: string, fail: (text: string) => never): void {
-  if (key.length === built.keyBytes) return
-  fail(`${algorithm} takes a key of ${built.keyBytes} bytes, ${key.length} were given`)
+  const bytes = built.keyBytes + (built.salt ?? 0)
+  if (key.length === bytes) return
+  const salted = built.salt === undefined ? '' : `, salt included`
+  fail(`${algorithm} takes a key of ${bytes} bytes${salted}, ${key.length} were given`)
 }
 
 function windowHolds(window: number): boolean {
@@ -156,6 +173,7 @@ export function writeSa(
   memory.bytes.fill(0, record, record + SA_COLD_BYTES)
   const cipher = CIPHERS[sa.cipher]!
   const integrity = INTEGRITIES[sa.integrity]!
+  const authentic = sa.integrity !== 'none' || isAead(sa.cipher)
   const fields: [number, number][] = [
     [SA_DIRECTION, place.direction === 'in' ? DIRECTION_IN : DIRECTION_OUT],
     [SA_SPI, sa.spi],
@@ -168,7 +186,8 @@ export function writeSa(
     [SA_KEY_BYTES, cipher.keyBytes],
     [SA_INTEGRITY_KEY_BYTES, integrity.keyBytes],
     [SA_FLAGS, sa.esn ? SA_FLAG_ESN : 0],
-    [SA_WINDOW, place.direction === 'in' && sa.integrity !== 'none' ? sa.replayWindow : 0],
+    [SA_WINDOW, place.direction === 'in' && authentic ? sa.replayWindow : 0],
+    [SA_TABLE, cipher.table === true ? index + 1 : 0],
     [SA_HARD_SECONDS, sa.hardSeconds],
     [SA_SELECTOR_FIRST, place.selectors],
     [SA_SOURCE_COUNT, sa.source.length],
@@ -180,7 +199,8 @@ export function writeSa(
   memory.setU64(record + SA_SOFT_BYTES, BigInt(sa.softBytes))
   memory.setU64(record + SA_SOFT_PACKETS, BigInt(sa.softPackets))
   writeSelectors(memory, place.selectors, [...sa.source, ...sa.destination])
-  memory.bytes.set(sa.encryptionKey, record + SA_KEY)
+  memory.bytes.set(sa.encryptionKey.subarray(0, cipher.keyBytes), record + SA_KEY)
+  memory.bytes.set(sa.encryptionKey.subarray(cipher.keyBytes), record + SA_SALT)
   memory.bytes.set(sa.integrityKey, record + SA_INTEGRITY_KEY)
   memory.store(record + SA_STATE, SA_RESERVED)
 }

@@ -7,6 +7,7 @@ import {
   ABI_VERSION,
   ERROR_NONE,
   HEADER_BASE,
+  HEADER_KEY_TABLES,
   HEADER_KEYS,
   HEADER_NOW,
   HOT_BYTES,
@@ -14,6 +15,7 @@ import {
   HOT_PACKETS,
   HOT_SEQUENCE,
   KEY_BLOCK_BYTES,
+  KEY_TABLE_BYTES,
   OP_HELLO,
   OP_SA_ACTIVATE_OUT,
   OP_SA_ADD_IN,
@@ -239,6 +241,7 @@ export class SaTable {
       [memory.hotIn(record), SA_IN_BYTES],
       [memory.hotOut(record), SA_OUT_BYTES],
       [memory.header(HEADER_KEYS) + record * KEY_BLOCK_BYTES, KEY_BLOCK_BYTES],
+      [memory.header(HEADER_KEY_TABLES) + record * KEY_TABLE_BYTES, KEY_TABLE_BYTES],
     ]
     for (const [at, bytes] of areas) memory.bytes.fill(0, at, at + bytes)
   }

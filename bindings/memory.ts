@@ -64,7 +64,7 @@ export function createMemory(bytes: number): WebAssembly.Memory {
 /** Has the card divide its memory. Throws CardError when the tables do not fit. */
 export function layOut(card: CardExports, geometry: CardGeometry): void {
   const { asps, sas, tunnels, devices, selectors, fibNodes } = geometry
-  const error = card.layout(asps, sas, tunnels, devices, selectors, fibNodes, 0)
+  const error = card.layout(asps, sas, tunnels, devices, selectors, fibNodes, sas) // a big table for each SA
   if (error !== 0) throw new CardError(`the card's memory cannot be laid out: ${errorSentence(error)}`)
 }
 

@@ -9,7 +9,7 @@
 //   0          constants of the module (memory.data), below HEADER_BASE
 //   HEADER     magic, version, geometry, now, generation
 //   SA tables  cold records | hot records inbound | hot records outbound
-//   key area   one key block an SA | big tables (GHASH, 8 KB each, allocated by suite)
+//   key area   one key block an SA | big tables (GHASH, 2 KB each, allocated by suite)
 //   canary     fixed pattern; tick() looks whether it still stands
 //   tables     SPI index | tunnels | devices | selectors | FIB copy 0 | FIB copy 1 | counters of tunnels, per ASP
 //   ASP blocks per ASP: words, rings, counters, entropy, descriptors, syscall structs, work, kernel scratch
@@ -133,8 +133,8 @@ export const SA_SOFT_PACKETS = 88 // u64
 export const SA_INITIAL_SEQUENCE = 96 // u64: last number sent, or highest number received; 0 for a new SA
 export const SA_BUNDLE = 104 // index + 1 of the ESP SA inside this AH SA; 0 = none
 export const SA_CLASS = 108 // QoS class 0..7, column of the tunnel's matrix
-export const SA_TABLE = 112 // index + 1 of a big table; 0 = none
-export const SA_SALT = 116 // 4 bytes, network order
+export const SA_TABLE = 112 // AES-GCM: index + 1 of a big table that no other SA uses; 0 = none
+export const SA_SALT = 116 // AEAD: 4 bytes in their order, wiped when the card has taken them
 export const SA_KEY = 128 // 32 bytes, wiped when the card has taken them
 export const SA_INTEGRITY_KEY = 160 // 64 bytes, wiped when the card has taken them
 
@@ -199,6 +199,7 @@ export const HOT_PROTOCOL = 132 // 50, 51
 export const HOT_NEAR_WRAP = 136 // u64: SEQ_NEAR_WRAP is raised at this number
 export const HOT_BUNDLE = 144 // AH: index + 1 of the ESP SA inside, 0 = none
 export const HOT_BUNDLE_SPI = 148 // and its SPI, host order: another SA in that record is not meant
+export const HOT_TABLE = 152 // address of the big table, 0 = none
 export const HOT_BITMAP = 192 // 128 u64, inbound only (RFC 6479)
 
 export const HOT_FLAG_ESN = 1
@@ -215,9 +216,10 @@ export const HOT_FLAG_BUNDLED = 128 // inbound ESP that is accepted inside its A
 export const KEY_BLOCK_BYTES = 768
 export const KEY_SCHEDULE = 0 // expanded cipher key
 export const KEY_SCHEDULE_BYTES = 512
+export const KEY_SALT = 496 // 4 bytes of an AEAD's nonce
 export const KEY_HMAC = 512 // inner state, outer state
 export const KEY_HMAC_BYTES = 256
-export const KEY_TABLE_BYTES = 8192
+export const KEY_TABLE_BYTES = 2048
 export const CANARY_BYTES = 4096
 export const CANARY_PATTERN = 0x5ca1ab1e
 

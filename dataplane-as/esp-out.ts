@@ -2,9 +2,18 @@
 //
 // The bytes are put in place in clear; cipher and ICV are jobs for the kernels, which run once a burst.
 
-import { HOT_BLOCK_BYTES, HOT_FLAG_ESN, HOT_FLAGS, HOT_ICV_BYTES, HOT_IV_BYTES, HOT_SPI } from './abi.ts'
+import {
+  HOT_BLOCK_BYTES,
+  HOT_CIPHER,
+  HOT_FLAG_ESN,
+  HOT_FLAGS,
+  HOT_ICV_BYTES,
+  HOT_IV_BYTES,
+  HOT_SPI,
+} from './abi.ts'
 import { spendEntropy } from './entropy.ts'
-import { addCipherJob, addHashJob } from './work.ts'
+import { isAead } from './suites.ts'
+import { addAeadJob, addCipherJob, addHashJob } from './work.ts'
 
 const ESP_HEADER: u32 = 8
 const TRAILER: u32 = 2 // pad length and next header
@@ -50,9 +59,14 @@ export function putEsp(
   copyPacket(start, packet, inner)
   if (payload !== inner) memory.fill(start + inner, 0, payload - inner)
   putTrailer(start + payload, ciphertext - payload, nextHeader)
+  const esn = (load<u32>(hot + HOT_FLAGS) & HOT_FLAG_ESN) !== 0
+  if (isAead(load<u32>(hot + HOT_CIPHER))) {
+    store<u64>(to + ESP_HEADER, bswap<u64>(sequence)) // unique under the key, as the number is (RFC 4106 §3.1)
+    addAeadJob(hot, to, ciphertext, esn, sequence)
+    return
+  }
   addCipherJob(hot, start, ciphertext)
   const covered = ESP_HEADER + ivBytes + ciphertext
-  const esn = (load<u32>(hot + HOT_FLAGS) & HOT_FLAG_ESN) !== 0
   addHashJob(hot, to, covered, to + covered, esn, sequence)
 }
 

@@ -19,6 +19,7 @@ import {
   DROP_REPLAY,
   DROP_SA_MISMATCH,
   HEADER_ASP_BLOCKS,
+  HOT_CIPHER,
   HOT_FLAG_ESN,
   HOT_FLAGS,
   HOT_ICV_BYTES,
@@ -52,10 +53,14 @@ import { block, header, hotIn, memoryEnd } from './machine.ts'
 import { readOuter } from './outer.ts'
 import { updateReplay } from './replay.ts'
 import { BROKEN, bundledSa } from './sa.ts'
+import { isAead } from './suites.ts'
 import { endIn } from './trace.ts'
 import {
+  addAeadJob,
   addCipherJob,
   addHashJob,
+  aeadAll,
+  aeadHolds,
   BATCH,
   beginJobs,
   cipherAll,
@@ -74,6 +79,7 @@ import {
   W_CIPHERTEXT_LENGTH,
   W_HOT,
   W_INDEX,
+  W_JOB,
   W_LENGTH,
   W_NEXT_HEADER,
   W_SA,
@@ -165,11 +171,19 @@ function openDatagram(descriptor: usize, address: usize, bytes: u32): void {
   batch++
 }
 
-/** The ICV of an admitted entry: AH covers all from the outer header on, ESP all but the ICV itself. */
+/** The ICV of an admitted entry: an AEAD makes its own, AH covers all from the outer header on, ESP all but the ICV itself. */
 function addIcvJob(at: usize): void {
   const hot = load<u32>(at + W_HOT)
   const esn = (load<u32>(hot + HOT_FLAGS) & HOT_FLAG_ESN) !== 0
   const ah = load<u32>(at + W_STATE) === STATE_AH
+  if (isAead(load<u32>(hot + HOT_CIPHER))) {
+    const bytes = load<u32>(at + W_CIPHERTEXT_LENGTH)
+    store<u32>(
+      at + W_JOB,
+      <u32>addAeadJob(hot, load<u32>(at + W_ADDRESS), bytes, esn, load<u64>(at + W_SEQUENCE)),
+    )
+    return
+  }
   const covered = ah ? load<u32>(at + W_AH_BYTES) : load<u32>(at + W_LENGTH) - load<u32>(hot + HOT_ICV_BYTES)
   const slot = icvSlot(load<u32>(at + W_INDEX))
   addHashJob(hot, load<u32>(at + W_ADDRESS), covered, slot, esn, load<u64>(at + W_SEQUENCE))
@@ -182,11 +196,11 @@ function end(at: usize, bytes: u32, drop: u32): void {
 // ---- 2 to 5
 
 function runBatch(): void {
-  hashAll()
+  verifyAll()
   let inside = false
   for (let i: u32 = 0; i < batch; i++) if (authenticate(entry(i))) inside = true
   if (inside) {
-    hashAll()
+    verifyAll()
     for (let i: u32 = 0; i < batch; i++)
       if (load<u32>(entry(i) + W_STATE) === STATE_ESP_IN_AH) authenticate(entry(i))
   }
@@ -195,23 +209,35 @@ function runBatch(): void {
   batch = 0
 }
 
+/** AEADs decrypt what is authentic in the same run. */
+function verifyAll(): void {
+  hashAll()
+  aeadAll(false)
+}
+
 /** ICV and replay window. True: it was AH, and the ESP packet inside has its ICV job now. */
 function authenticate(at: usize): bool {
   const hot = load<u32>(at + W_HOT)
   const ah = load<u32>(at + W_STATE) === STATE_AH
-  const bytes = load<u32>(at + W_LENGTH)
-  const icvBytes = load<u32>(hot + HOT_ICV_BYTES)
-  const index = load<u32>(at + W_INDEX)
-  const received = ah ? receivedSlot(index) : <usize>load<u32>(at + W_ADDRESS) + bytes - icvBytes
+  const aead = isAead(load<u32>(hot + HOT_CIPHER))
   let drop: u32 = DROP_NONE
-  if (!sameIcv(received, icvSlot(index), icvBytes)) drop = DROP_BAD_ICV
+  if (!icvHolds(at, hot, ah, aead)) drop = DROP_BAD_ICV
   else if (!updateReplay(hot, load<u64>(at + W_SEQUENCE))) drop = DROP_REPLAY
   else if (ah) drop = enterAh(at, hot)
-  else addCipherJob(hot, load<u32>(at + W_CIPHERTEXT), load<u32>(at + W_CIPHERTEXT_LENGTH))
+  else if (!aead) addCipherJob(hot, load<u32>(at + W_CIPHERTEXT), load<u32>(at + W_CIPHERTEXT_LENGTH))
   if (drop === DROP_NONE) return load<u32>(at + W_STATE) === STATE_ESP_IN_AH && ah
   store<u32>(at + W_STATE, STATE_DROPPED)
-  end(at, bytes, drop)
+  end(at, load<u32>(at + W_LENGTH), drop)
   return false
+}
+
+/** AH keeps the received ICV beside the packet, ESP at its end. */
+function icvHolds(at: usize, hot: usize, ah: bool, aead: bool): bool {
+  if (aead) return aeadHolds(load<u32>(at + W_JOB))
+  const icvBytes = load<u32>(hot + HOT_ICV_BYTES)
+  const index = load<u32>(at + W_INDEX)
+  const end: usize = load<u32>(at + W_ADDRESS) + load<u32>(at + W_LENGTH)
+  return sameIcv(ah ? receivedSlot(index) : end - icvBytes, icvSlot(index), icvBytes)
 }
 
 /** -- AH authentic -> its inner packet, or the ESP packet of its bundle and nothing else */

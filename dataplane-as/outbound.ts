@@ -20,6 +20,7 @@ import {
   ENCAPSULATION_RAW,
   HEADER_TX_BYTES,
   HEADER_TX_OFFSET,
+  HOT_CIPHER,
   HOT_ICV_BYTES,
   HOT_IV_BYTES,
   HOT_PROTOCOL,
@@ -53,8 +54,10 @@ import { spend, takeNumber, withinLimits } from './limits.ts'
 import { block, counters, header, hotOut, packets, tunnelRecord } from './machine.ts'
 import { beginMessages, closeMessage, messagesMade, putDatagram } from './messages.ts'
 import { BROKEN, bundledSa } from './sa.ts'
+import { isAead } from './suites.ts'
 import { endOut } from './trace.ts'
 import {
+  aeadAll,
   beginJobs,
   cipherAll,
   entry,
@@ -86,6 +89,7 @@ export function protectBurst(count: u32): u32 {
   const buckets = bucketCount()
   for (let bucket: u32 = 0; bucket < buckets; bucket++) layOut(bucketFirst(bucket))
   cipherAll(true)
+  aeadAll(true)
   hashAll()
   if (ahPackets !== 0) authenticateOuter()
   keepRest(consumed, given)
@@ -214,7 +218,7 @@ const NO_ENTROPY: usize = 1
 
 /** 16 fresh bytes for the IV, 0 when the cipher needs none, NO_ENTROPY when the pool is empty. */
 function entropyFor(hot: usize): usize {
-  if (load<u32>(hot + HOT_IV_BYTES) === 0) return 0
+  if (load<u32>(hot + HOT_IV_BYTES) === 0 || isAead(load<u32>(hot + HOT_CIPHER))) return 0
   const random = takeEntropy()
   return random === 0 ? NO_ENTROPY : random
 }

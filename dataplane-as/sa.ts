@@ -17,9 +17,11 @@ import {
   ERROR_STATE,
   ERROR_SUITE,
   EVENT_SA_HARD,
+  HEADER_KEY_TABLES,
   HEADER_KEYS,
   HEADER_SELECTOR_TABLE,
   HEADER_SELECTORS,
+  HEADER_TABLES,
   HOT_BLOCK_BYTES,
   HOT_BUNDLE,
   HOT_BUNDLE_SPI,
@@ -48,12 +50,15 @@ import {
   HOT_SOURCE_COUNT,
   HOT_SOURCES,
   HOT_SPI,
+  HOT_TABLE,
   HOT_TUNNEL,
   HOT_WINDOW,
   HOT_WORD_MASK,
   KEY_BLOCK_BYTES,
   KEY_HMAC,
+  KEY_SALT,
   KEY_SCHEDULE,
+  KEY_TABLE_BYTES,
   MAX_CLASSES,
   MAX_REPLAY_WINDOW,
   MIN_REPLAY_WINDOW,
@@ -84,6 +89,7 @@ import {
   SA_OUT_BYTES,
   SA_PROTOCOL,
   SA_RESERVED,
+  SA_SALT,
   SA_SELECTOR_FIRST,
   SA_SOFT_BYTES,
   SA_SOFT_PACKETS,
@@ -128,8 +134,10 @@ import {
   expandHashKey,
   hashQueue,
   icvBytes,
+  isAead,
   ivBytes,
   NOT_BUILT,
+  needsTable,
   QUEUE_NONE,
 } from './suites.ts'
 import { unlinkOutbound } from './tunnel.ts'
@@ -198,10 +206,12 @@ function checkSuite(record: usize): u32 {
   const cipher = cipherOf(record)
   const hash = hashOf(record)
   if (cipher === NOT_BUILT || hash === NOT_BUILT) return ERROR_SUITE
-  if (load<u32>(record + SA_TABLE) !== 0) return ERROR_SUITE
+  const table = load<u32>(record + SA_TABLE)
+  if (needsTable(cipher) ? table === 0 || table > header(HEADER_TABLES) : table !== 0) return ERROR_SUITE
   const protocol = load<u32>(record + SA_PROTOCOL)
   if (protocol === PROTOCOL_AH) return cipher === QUEUE_NONE && hash !== QUEUE_NONE ? ERROR_NONE : ERROR_SUITE
   if (protocol !== PROTOCOL_ESP) return ERROR_SUITE
+  if (isAead(cipher)) return hash === QUEUE_NONE ? ERROR_NONE : ERROR_SUITE
   if (hash !== QUEUE_NONE) return ERROR_NONE
   return cipher === QUEUE_NONE || load<u32>(record + SA_WINDOW) !== 0 ? ERROR_SUITE : ERROR_NONE
 }
@@ -260,9 +270,19 @@ function expandKeys(sa: u32, record: usize): void {
   const keys = keyBlock(sa)
   memory.fill(keys, 0, KEY_BLOCK_BYTES)
   const cipherBytes = load<u32>(record + SA_KEY_BYTES)
-  expandCipherKey(cipherOf(record), record + SA_KEY, cipherBytes, keys + KEY_SCHEDULE)
+  const cipher = cipherOf(record)
+  const scratch = block + ASP_SCRATCH
+  expandCipherKey(cipher, record + SA_KEY, cipherBytes, keys + KEY_SCHEDULE, tableOf(record), scratch)
+  store<u32>(keys + KEY_SALT, load<u32>(record + SA_SALT))
   const hashBytes = load<u32>(record + SA_INTEGRITY_KEY_BYTES)
   expandHashKey(hashOf(record), record + SA_INTEGRITY_KEY, hashBytes, keys + KEY_HMAC)
+}
+
+/** The big table of an SA, 0 = none. */
+function tableOf(record: usize): usize {
+  const table = load<u32>(record + SA_TABLE)
+  if (table === 0 || table > header(HEADER_TABLES)) return 0
+  return header(HEADER_KEY_TABLES) + (table - 1) * KEY_TABLE_BYTES
 }
 
 function fillHot(sa: u32, record: usize): void {
@@ -284,6 +304,7 @@ function fillHot(sa: u32, record: usize): void {
   store<u32>(hot + HOT_SPI, bswap<u32>(load<u32>(record + SA_SPI)))
   fillSuite(hot, cipherOf(record), hashOf(record))
   store<u32>(hot + HOT_KEYS, <u32>keyBlock(sa))
+  store<u32>(hot + HOT_TABLE, <u32>tableOf(record))
   store<u32>(hot + HOT_TUNNEL, load<u32>(record + SA_TUNNEL))
   store<u32>(hot + HOT_FLAGS, esn ? HOT_FLAG_ESN : 0)
   store<u32>(hot + HOT_WINDOW, window)
@@ -324,7 +345,7 @@ export function bundledSa(hot: usize): u32 {
 function fillSuite(hot: usize, cipher: u32, hash: u32): void {
   store<u32>(hot + HOT_CIPHER, cipher)
   store<u32>(hot + HOT_INTEGRITY, hash)
-  store<u32>(hot + HOT_ICV_BYTES, icvBytes(hash))
+  store<u32>(hot + HOT_ICV_BYTES, icvBytes(cipher, hash))
   store<u32>(hot + HOT_IV_BYTES, ivBytes(cipher))
   store<u32>(hot + HOT_BLOCK_BYTES, blockBytes(cipher))
 }
@@ -349,6 +370,7 @@ export function setSelectors(hot: usize, first: u32, sources: u32, destinations:
 
 function wipeRawKeys(record: usize): void {
   memory.fill(record + SA_KEY, 0, SA_COLD_BYTES - SA_KEY)
+  store<u32>(record + SA_SALT, 0)
 }
 
 /** -- valid -> expired: no packet passes any more. The event is raised once. */
@@ -371,6 +393,8 @@ export function raiseOnce(sa: u32, hot: usize, flag: u32, event: u32): void {
 /** Wipes the keys of an expired SA; not while jobs of a burst may still point to them. */
 export function wipeKeys(sa: u32): void {
   memory.fill(keyBlock(sa), 0, KEY_BLOCK_BYTES)
+  const table = tableOf(cold(sa))
+  if (table !== 0) memory.fill(table, 0, KEY_TABLE_BYTES)
 }
 
 /** -- any -> free */

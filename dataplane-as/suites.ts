@@ -4,6 +4,8 @@
 
 import {
   CIPHER_AES_CBC,
+  CIPHER_AES_GCM_16,
+  CIPHER_CHACHA20_POLY1305,
   CIPHER_NULL,
   INTEGRITY_MD5_96,
   INTEGRITY_NONE,
@@ -13,8 +15,9 @@ import {
   INTEGRITY_SHA512_256,
 } from './abi.ts'
 import { aesExpandKey } from './crypto/aes.ts'
+import { gcmPrepare } from './crypto/aes-gcm.ts'
 import { hmacPrepare } from './crypto/hmac-keys.ts'
-import { HASH_MD5, HASH_SHA1, HASH_SHA256, HASH_SHA384, HASH_SHA512 } from './crypto/job.ts'
+import { AEAD_TAG_BYTES, HASH_MD5, HASH_SHA1, HASH_SHA256, HASH_SHA384, HASH_SHA512 } from './crypto/job.ts'
 
 /** cipher queues: QUEUE_NONE has no kernel (NULL) */
 export const QUEUE_NONE: u32 = 0
@@ -22,6 +25,11 @@ export const QUEUE_AES_10: u32 = 1
 export const QUEUE_AES_12: u32 = 2
 export const QUEUE_AES_14: u32 = 3
 export const CIPHER_QUEUES: u32 = 4
+/** ciphers with an ICV of their own, numbered on in the same field */
+export const QUEUE_GCM_10: u32 = 8
+export const QUEUE_GCM_14: u32 = 9
+export const QUEUE_CHACHA: u32 = 10
+export const AEAD_QUEUES: u32 = 11
 
 /** hash queues: QUEUE_NONE has no kernel (no integrity) */
 export const QUEUE_MD5: u32 = 1
@@ -37,10 +45,25 @@ export const NOT_BUILT: u32 = 0xffffffff
 /** Queue of a cipher with a key of `keyBytes` bytes (without salt). */
 export function cipherQueue(cipher: u32, keyBytes: u32): u32 {
   if (cipher === CIPHER_NULL) return keyBytes === 0 ? QUEUE_NONE : NOT_BUILT
+  if (cipher === CIPHER_CHACHA20_POLY1305) return keyBytes === 32 ? QUEUE_CHACHA : NOT_BUILT
+  if (cipher === CIPHER_AES_GCM_16) {
+    if (keyBytes === 16) return QUEUE_GCM_10
+    return keyBytes === 32 ? QUEUE_GCM_14 : NOT_BUILT
+  }
   if (cipher !== CIPHER_AES_CBC) return NOT_BUILT
   if (keyBytes === 16) return QUEUE_AES_10
   if (keyBytes === 24) return QUEUE_AES_12
   return keyBytes === 32 ? QUEUE_AES_14 : NOT_BUILT
+}
+
+/** True for ciphers that authenticate by themselves (RFC 4106, RFC 7634). */
+export function isAead(queue: u32): bool {
+  return queue >= QUEUE_GCM_10
+}
+
+/** True for ciphers that need a big table of their own (KEY_TABLE_BYTES). */
+export function needsTable(queue: u32): bool {
+  return queue === QUEUE_GCM_10 || queue === QUEUE_GCM_14
 }
 
 /** Queue of an integrity algorithm; its key has one length only (RFC 2403, RFC 2404, RFC 4868 §2.1.1). */
@@ -65,25 +88,37 @@ function hashKeyBytes(queue: u32): u32 {
 
 /** Bytes of the IV in the packet. */
 export function ivBytes(queue: u32): u32 {
-  return queue === QUEUE_NONE ? 0 : 16
-}
-
-/** The ciphertext is a multiple of this many bytes (RFC 4303 §2.4). */
-export function blockBytes(queue: u32): u32 {
-  return queue === QUEUE_NONE ? 4 : 16
-}
-
-/** Bytes of the ICV: the first of the digest (RFC 2403 §2, RFC 2404 §3, RFC 4868 §2.3). */
-export function icvBytes(queue: u32): u32 {
   if (queue === QUEUE_NONE) return 0
-  if (queue === QUEUE_MD5 || queue === QUEUE_SHA1) return 12
-  if (queue === QUEUE_SHA256) return 16
-  return queue === QUEUE_SHA384 ? 24 : 32
+  return isAead(queue) ? 8 : 16
 }
 
-/** Expands a cipher key into its schedule. */
-export function expandCipherKey(queue: u32, key: usize, keyBytes: u32, schedule: usize): void {
-  if (queue !== QUEUE_NONE) aesExpandKey(key, <i32>keyBytes, schedule)
+/** The ciphertext is a multiple of this many bytes (RFC 4303 §2.4, RFC 4106 §3.2, RFC 7634 §2). */
+export function blockBytes(queue: u32): u32 {
+  return queue === QUEUE_NONE || isAead(queue) ? 4 : 16
+}
+
+/** Bytes of the ICV: the tag of an AEAD, or the first of the digest (RFC 2403 §2, RFC 2404 §3, RFC 4868 §2.3). */
+export function icvBytes(cipher: u32, hash: u32): u32 {
+  if (isAead(cipher)) return AEAD_TAG_BYTES
+  if (hash === QUEUE_NONE) return 0
+  if (hash === QUEUE_MD5 || hash === QUEUE_SHA1) return 12
+  if (hash === QUEUE_SHA256) return 16
+  return hash === QUEUE_SHA384 ? 24 : 32
+}
+
+/** Expands a cipher key into its schedule, and its table where needsTable(). */
+export function expandCipherKey(
+  queue: u32,
+  key: usize,
+  keyBytes: u32,
+  schedule: usize,
+  table: usize,
+  scratch: usize,
+): void {
+  if (queue === QUEUE_NONE) return
+  if (queue === QUEUE_CHACHA) memory.copy(schedule, key, keyBytes)
+  else if (needsTable(queue)) gcmPrepare(key, <i32>keyBytes, schedule, table, scratch)
+  else aesExpandKey(key, <i32>keyBytes, schedule)
 }
 
 /** Prepares an HMAC key. */

@@ -10,12 +10,26 @@ import {
   HOT_ICV_BYTES,
   HOT_INTEGRITY,
   HOT_KEYS,
+  HOT_TABLE,
   KEY_HMAC,
+  KEY_SALT,
   KEY_SCHEDULE,
 } from './abi.ts'
 import { aesCbcDecrypt, aesCbcEncrypt } from './crypto/aes-cbc.ts'
+import { aesGcmOpen, aesGcmSeal } from './crypto/aes-gcm.ts'
+import { chachaOpen, chachaSeal } from './crypto/chacha-poly.ts'
 import { hmacMd5, hmacSha1, hmacSha256, hmacSha384, hmacSha512 } from './crypto/hmac.ts'
 import {
+  AEAD_JOB_AAD,
+  AEAD_JOB_AAD_BYTES,
+  AEAD_JOB_BYTES,
+  AEAD_JOB_DATA,
+  AEAD_JOB_KEY,
+  AEAD_JOB_LENGTH,
+  AEAD_JOB_NONCE,
+  AEAD_JOB_OK,
+  AEAD_JOB_TABLE,
+  AEAD_JOB_TAG,
   CIPHER_JOB_BLOCKS,
   CIPHER_JOB_BYTES,
   CIPHER_JOB_DATA,
@@ -31,8 +45,11 @@ import {
 } from './crypto/job.ts'
 import { block } from './machine.ts'
 import {
+  AEAD_QUEUES,
   CIPHER_QUEUES,
   HASH_QUEUES,
+  QUEUE_CHACHA,
+  QUEUE_GCM_10,
   QUEUE_MD5,
   QUEUE_NONE,
   QUEUE_SHA1,
@@ -66,6 +83,7 @@ export const W_AH_BYTES = 76 // bytes it covers
 export const W_AH_SEQUENCE = 80 // u64
 export const W_STATE = 88 // in: STATE_*
 export const W_INDEX = 92 // in: its own index
+export const W_JOB = 96 // in: the AEAD job that verifies it
 /** what an entry is: ESP, AH around its packet, dropped, ESP whose AH around it was authentic */
 export const STATE_ESP: u32 = 1
 export const STATE_AH: u32 = 2
@@ -77,6 +95,8 @@ const AT_ENTRIES = 0 // BATCH * 128
 const AT_ICVS = 32768 // BATCH * 32: computed
 const AT_RECEIVED = 40960 // BATCH * 32: received, where the packet's own place was zeroed
 const ICV_SLOT = 32
+const ESP_HEADER: u32 = 8
+const AEAD_IV: u32 = 8
 /** buckets of the transmit layout: BATCH * 16, and their hash table of 512 u32 */
 export const AT_BUCKETS = 49152
 export const AT_BUCKET_TABLE = 53248
@@ -88,6 +108,11 @@ const AT_CIPHERS = 55424 // a queue: BATCH * 16
 const CIPHER_QUEUE_BYTES: u32 = 4096
 const AT_HASHES = 120960 // a queue: BATCH * 32
 const HASH_QUEUE_BYTES: u32 = 8192
+const AT_AEADS = 170112 // a queue: BATCH * 48
+const AEAD_QUEUE_BYTES: u32 = 12288
+const AT_AADS = 206976 // BATCH * 16: what an AEAD authenticates with an ESN, SPI and the whole number
+
+let aads: u32 = 0 // of them used
 
 export function entry(index: u32): usize {
   return block + ASP_WORK + AT_ENTRIES + index * ENTRY_BYTES
@@ -136,9 +161,42 @@ export function addHashJob(hot: usize, data: usize, bytes: u32, icv: usize, esn:
   store<u32>(job + HASH_JOB_EXTRA, bswap<u32>(<u32>(sequence >> 32)))
 }
 
+/**
+ * An AEAD over `bytes` bytes behind the IV of the ESP packet at `packet`; the tag follows them. Nonce: salt and IV;
+ * authenticated too: SPI and number, with an ESN the whole of it (RFC 4106 §4 and §5, RFC 7634 §2). Returns the job.
+ */
+export function addAeadJob(hot: usize, packet: usize, bytes: u32, esn: bool, sequence: u64): usize {
+  const queue = load<u32>(hot + HOT_CIPHER)
+  const work = block + ASP_WORK
+  const queues = work + AT_AEADS - QUEUE_GCM_10 * AEAD_QUEUE_BYTES
+  const job = enqueue(work + AT_CIPHER_COUNTS, queue, queues, AEAD_QUEUE_BYTES, AEAD_JOB_BYTES)
+  const keys = load<u32>(hot + HOT_KEYS)
+  const data = packet + ESP_HEADER + AEAD_IV
+  store<u32>(job + AEAD_JOB_KEY, keys + KEY_SCHEDULE)
+  store<u32>(job + AEAD_JOB_TABLE, load<u32>(hot + HOT_TABLE))
+  store<u32>(job + AEAD_JOB_DATA, <u32>data)
+  store<u32>(job + AEAD_JOB_LENGTH, bytes)
+  store<u32>(job + AEAD_JOB_AAD, <u32>(esn ? wholeNumber(packet, sequence) : packet))
+  store<u32>(job + AEAD_JOB_AAD_BYTES, esn ? 12 : 8)
+  store<u32>(job + AEAD_JOB_TAG, <u32>data + bytes)
+  store<u32>(job + AEAD_JOB_OK, 0)
+  store<u32>(job + AEAD_JOB_NONCE, load<u32>(keys + KEY_SALT))
+  store<u64>(job + AEAD_JOB_NONCE + 4, load<u64>(packet + ESP_HEADER))
+  return job
+}
+
+/** SPI, high half, low half. */
+function wholeNumber(packet: usize, sequence: u64): usize {
+  const aad = block + ASP_WORK + AT_AADS + ((aads++ & (BATCH - 1)) << 4)
+  store<u32>(aad, load<u32>(packet))
+  store<u64>(aad + 4, bswap<u64>(sequence))
+  return aad
+}
+
 /** Forgets all jobs: a burst that trapped may have left some. */
 export function beginJobs(): void {
   memory.fill(block + ASP_WORK + AT_CIPHER_COUNTS, 0, COUNTS_BYTES)
+  aads = 0
 }
 
 /** Runs every cipher kernel that has jobs. */
@@ -158,6 +216,33 @@ function runCipher(queue: u32, jobs: usize, count: i32, encrypt: bool): void {
   const rounds = <i32>(8 + 2 * queue) // AES queues 1, 2, 3: 10, 12, 14
   if (encrypt) aesCbcEncrypt(jobs, count, rounds, scratch)
   else aesCbcDecrypt(jobs, count, rounds, scratch)
+}
+
+/** Runs every AEAD kernel that has jobs: seals, or verifies and opens what is authentic (AEAD_JOB_OK). */
+export function aeadAll(seal: bool): void {
+  const counts = block + ASP_WORK + AT_CIPHER_COUNTS
+  for (let queue = QUEUE_GCM_10; queue < AEAD_QUEUES; queue++) {
+    const count = load<u32>(counts + (queue << 2))
+    if (count === 0) continue
+    store<u32>(counts + (queue << 2), 0)
+    const jobs = block + ASP_WORK + AT_AEADS + (queue - QUEUE_GCM_10) * AEAD_QUEUE_BYTES
+    runAead(queue, jobs, <i32>count, seal)
+  }
+}
+
+function runAead(queue: u32, jobs: usize, count: i32, seal: bool): void {
+  const scratch = block + ASP_SCRATCH
+  const rounds: i32 = queue === QUEUE_GCM_10 ? 10 : 14
+  if (queue === QUEUE_CHACHA) {
+    if (seal) chachaSeal(jobs, count, scratch)
+    else chachaOpen(jobs, count, scratch)
+  } else if (seal) aesGcmSeal(jobs, count, rounds, scratch)
+  else aesGcmOpen(jobs, count, rounds, scratch)
+}
+
+/** True when the AEAD found a job's packet authentic. */
+export function aeadHolds(job: usize): bool {
+  return load<u32>(job + AEAD_JOB_OK) === 1
 }
 
 /** Runs every hash kernel that has jobs. */

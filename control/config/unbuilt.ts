@@ -15,13 +15,7 @@ export type Unbuilt = {
 }
 
 /** In ESP packets; IKE messages take every cipher. */
-const ESP_CIPHERS_NOT_BUILT: readonly EspCipher[] = [
-  'des',
-  '3des',
-  'aes-gcm-128',
-  'aes-gcm-256',
-  'chacha20-poly1305',
-]
+const ESP_CIPHERS_NOT_BUILT: readonly EspCipher[] = ['des', '3des']
 /** ASPs that the card of this version has. */
 const ASPS = 2
 

@@ -2,11 +2,11 @@
 
 import type { CardSa, SaRef, TrafficSelector } from '../../control/ports.ts'
 import { CardBed, saOf, tunnelOf } from '../card-bed.ts'
-import { seal } from '../oracle/esp.ts'
+import { seal, unseal } from '../oracle/esp.ts'
 import { packetOf } from '../packets.ts'
 import { compared, runCiphers } from './kernel-cases.ts'
 import type { VectorKind, VectorResult } from './kind.ts'
-import { fullNumber, lacking, type PacketCase, PacketRig } from './packet-cases.ts'
+import { fullNumber, lacking, type PacketCase, PacketRig, vectorSa } from './packet-cases.ts'
 import { hexBytes, hexText } from './rsp.ts'
 
 const passed = (id: string): VectorResult => ({ id, outcome: 'passed' })
@@ -48,14 +48,21 @@ function* tunnel(packet: Generated): Iterable<VectorResult> {
   const rig = new PacketRig(packet, packet.nat_t ? 'udp' : 'raw')
   try {
     const inner = hexBytes(packet.inner_packet)
-    const made = rig.protect(inner, hexBytes(packet.iv))
-    yield compared(`${packet.id} out`, made ?? new Uint8Array(), hexBytes(packet.esp))
+    const made = rig.protect(inner, hexBytes(packet.iv)) ?? new Uint8Array()
+    if (packet.encr.startsWith('AES-GCM')) yield sealed(`${packet.id} out`, packet, made)
+    else yield compared(`${packet.id} out`, made, hexBytes(packet.esp))
     const { packet: got, drops } = openAsReceived(rig, packet)
     if (got === null) yield failed(`${packet.id} in`, `dropped: ${drops.join(' ')}`)
     else yield compared(`${packet.id} in`, got, inner)
   } finally {
     rig.remove()
   }
+}
+
+/** The card makes the explicit IV of an AEAD of the number, the file has another: what it made opens to the packet. */
+function sealed(id: string, packet: Generated, made: Uint8Array): VectorResult {
+  const opened = unseal(vectorSa(packet, 0), fullNumber(packet), made)
+  return compared(id, opened.inner, hexBytes(packet.inner_packet))
 }
 
 /** UDP sockets give the payload, raw IPv4 sockets the outer header too, raw IPv6 sockets not. */
@@ -208,21 +215,29 @@ function decide(bed: CardBed, datagram: Uint8Array): string {
 
 // ---- rfc-packets.json
 
+type EncryptOnly = {
+  name: string
+  kind: 'esp'
+  encr: string
+  key: string
+  iv: string
+  inner: string
+  next_header: number
+  pad_length: number
+  esp_packet: string
+}
+type Aead = EncryptOnly & {
+  salt: string
+  spi: string
+  esn?: boolean
+  seq_high?: number
+  seq_low: number
+  plaintext_with_trailer: string
+}
 type Published =
   | { name: string; kind: 'cbc'; key: string; iv: string; plaintext: string; ciphertext: string }
-  | {
-      name: string
-      kind: 'esp'
-      mode?: string
-      encr: string
-      integ?: string
-      key: string
-      iv: string
-      inner: string
-      next_header: number
-      pad_length: number
-      esp_packet: string
-    }
+  | EncryptOnly
+  | Aead
 
 export const rfcPackets: VectorKind = {
   name: 'rfc-packets',
@@ -233,6 +248,7 @@ export const rfcPackets: VectorKind = {
         yield* bothWays(packet.name, packet.key, packet.iv, packet.plaintext, packet.ciphertext)
       else if (lacking({ encr: packet.encr, integ: 'NONE' }) !== null)
         yield notBuilt(packet.name, packet.encr.toLowerCase())
+      else if ('salt' in packet) yield* aeadPacket(packet)
       else yield* encryptOnly(packet)
     }
   },
@@ -256,7 +272,7 @@ function* bothWays(
 }
 
 /** Encryption without integrity: the cipher alone. */
-function* encryptOnly(packet: Extract<Published, { kind: 'esp' }>): Iterable<VectorResult> {
+function* encryptOnly(packet: EncryptOnly): Iterable<VectorResult> {
   const padding = Array.from({ length: packet.pad_length }, (_, index) => index + 1)
   const plain = Uint8Array.from([
     ...hexBytes(packet.inner),
@@ -266,4 +282,22 @@ function* encryptOnly(packet: Extract<Published, { kind: 'esp' }>): Iterable<Vec
   ])
   const secret = packet.esp_packet.slice(16 + packet.iv.length)
   yield* bothWays(packet.name, packet.key, packet.iv, hexText(plain), secret)
+}
+
+/** The tag holds and the plaintext appears; what is a tunnel packet is delivered, the rest is bad content. */
+function* aeadPacket(packet: Aead): Iterable<VectorResult> {
+  const { encr, spi, key, salt } = packet
+  const numbers = { seq: packet.seq_low, esn_high: packet.seq_high ?? 0, esn: packet.esn ?? false }
+  const shape = { id: packet.name, mode: 'tunnel', ip: 4, integ: 'NONE', integ_key: '', esp: '' } as const
+  const rig = new PacketRig({ ...shape, ...numbers, encr, spi, encr_key: key, salt }, 'raw')
+  try {
+    const plain = hexBytes(packet.plaintext_with_trailer)
+    const { packet: got, drops } = rig.open(hexBytes(packet.esp_packet), { encapsulation: 'raw' })
+    yield compared(`${packet.name} cryptography`, rig.inPlace(16, plain.length), plain)
+    if (packet.next_header === 4)
+      yield compared(`${packet.name} in`, got ?? new Uint8Array(), hexBytes(packet.inner))
+    else yield verdict(`${packet.name} refused`, got === null && drops.join() === 'bad-content', drops.join())
+  } finally {
+    rig.remove()
+  }
 }

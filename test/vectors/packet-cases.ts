@@ -33,6 +33,9 @@ const CIPHERS: Record<string, EspCipher> = {
   'AES-CBC-256': 'aes-256',
   'AES-GCM-128': 'aes-gcm-128',
   'AES-GCM-256': 'aes-gcm-256',
+  'AES-GCM-16-128': 'aes-gcm-128',
+  'AES-GCM-16-256': 'aes-gcm-256',
+  CHACHA20_POLY1305: 'chacha20-poly1305',
 }
 const INTEGRITIES: Record<string, Integrity> = {
   'HMAC-MD5-96': 'md5',
@@ -126,10 +129,10 @@ export class PacketRig {
   }
 }
 
-function vectorSa(
+export function vectorSa(
   packet: PacketCase,
   tunnel: number,
-  [source, destination]: [TrafficSelector[], TrafficSelector[]],
+  [source, destination]: [TrafficSelector[], TrafficSelector[]] = [[], []],
 ): CardSa {
   return saOf(tunnel, {
     spi: Number.parseInt(packet.spi, 16),
