@@ -16,6 +16,7 @@ import {
   SCRATCH_AES_KEYS,
   SCRATCH_CTR_BLOCKS,
   SCRATCH_CTR_COUNTERS,
+  SCRATCH_CTR_NUMBERS,
   SCRATCH_CTR_PARTIAL,
   SCRATCH_CTR_PARTIALS,
   SCRATCH_LANES,
@@ -56,8 +57,10 @@ export function ctrOrdered(count: i32, rounds: i32, parts: i32, scratch: usize):
         continue
       }
       if (filled === 0 && block > 0 && whole > block) steps = max<u32>((whole - block) / AES_LANES, 1)
-      setBlock(scratch, filled++, job, block, block < whole, index)
-      block++
+      const last = min<i32>(AES_LANES, filled + <i32>(end - block))
+      fillLanes(scratch, filled, last, job, block, index)
+      block += <u32>(last - filled)
+      filled = last
     }
     if (filled === 0) return
     for (let lane = filled; lane < AES_LANES; lane++) idle(scratch, lane, job)
@@ -69,30 +72,30 @@ export function ctrOrdered(count: i32, rounds: i32, parts: i32, scratch: usize):
   }
 }
 
-function setAddress(scratch: usize, lane: i32, address: usize): void {
-  store<u32>(scratch + SCRATCH_LANES + ((<usize>lane) << 2), <u32>address)
-}
-
-/** Puts block `block` of `job`, the job `index` of the order, into a lane. */
-function setBlock(scratch: usize, lane: i32, job: usize, block: u32, whole: bool, index: i32): void {
-  setSchedule(scratch, lane, load<u32>(job, AEAD_JOB_KEY))
-  const counter = i32x4.replace_lane(v128.load(job, AEAD_JOB_NONCE), 3, bswap<u32>(block + 1))
-  v128.store(scratch + SCRATCH_CTR_COUNTERS + ((<usize>lane) << 4), counter)
-  if (block === 0) {
-    setAddress(scratch, lane, scratch + SCRATCH_AEAD_MASKS + ((<usize>index) << 4))
-    return
+/** Puts the blocks of `job`, the job `index` of the order, from number `block` on into lanes `lane` to `last` - 1. */
+function fillLanes(scratch: usize, lane: i32, last: i32, job: usize, block: u32, index: i32): void {
+  const schedule = load<u32>(job, AEAD_JOB_KEY)
+  const nonce = v128.load(job, AEAD_JOB_NONCE)
+  const data = load<u32>(job, AEAD_JOB_DATA) - 16
+  const length = load<u32>(job, AEAD_JOB_LENGTH)
+  for (; lane < last; lane++, block++) {
+    const at = scratch + ((<usize>lane) << 2)
+    setSchedule(scratch, lane, schedule)
+    v128.store(scratch + ((<usize>lane) << 4), nonce, SCRATCH_CTR_COUNTERS)
+    store<u32>(at, block + 1, SCRATCH_CTR_NUMBERS)
+    let address = data + (block << 4)
+    if (block === 0) address = <u32>scratch + SCRATCH_AEAD_MASKS + ((<u32>index) << 4)
+    else if (block << 4 > length) address = <u32>startPartial(scratch, lane, <usize>address, length & 15)
+    store<u32>(at, address, SCRATCH_LANES)
   }
-  const data = <usize>load<u32>(job, AEAD_JOB_DATA) + ((<usize>(block - 1)) << 4)
-  if (whole) setAddress(scratch, lane, data)
-  else startPartial(scratch, lane, data, load<u32>(job, AEAD_JOB_LENGTH) & 15)
 }
 
 function laneBlock(scratch: usize, lane: i32): usize {
   return scratch + SCRATCH_CTR_BLOCKS + ((<usize>lane) << 4)
 }
 
-/** Copies a partial block to scratch and notes where it belongs. */
-function startPartial(scratch: usize, lane: i32, data: usize, bytes: u32): void {
+/** Copies a partial block to scratch and notes where it belongs; returns the address in scratch. */
+function startPartial(scratch: usize, lane: i32, data: usize, bytes: u32): usize {
   const count = load<u32>(scratch, SCRATCH_CTR_PARTIALS)
   const entry = scratch + SCRATCH_CTR_PARTIAL + ((<usize>count) << 4)
   store<u32>(entry, lane, P_LANE)
@@ -100,7 +103,7 @@ function startPartial(scratch: usize, lane: i32, data: usize, bytes: u32): void 
   store<u32>(entry, bytes, P_BYTES)
   store<u32>(scratch, count + 1, SCRATCH_CTR_PARTIALS)
   copyShort(laneBlock(scratch, lane), data, bytes)
-  setAddress(scratch, lane, laneBlock(scratch, lane))
+  return laneBlock(scratch, lane)
 }
 
 /** Copies the partial blocks of this step back. */
@@ -117,5 +120,5 @@ function finishPartials(scratch: usize): void {
 /** A lane without a block works on a block of scratch, with the key of `job`. */
 function idle(scratch: usize, lane: i32, job: usize): void {
   setSchedule(scratch, lane, load<u32>(job, AEAD_JOB_KEY))
-  setAddress(scratch, lane, laneBlock(scratch, lane))
+  store<u32>(scratch + ((<usize>lane) << 2), <u32>laneBlock(scratch, lane), SCRATCH_LANES)
 }

@@ -1,4 +1,4 @@
-/** Pieces of blocks: the words of a partly filled block for hashing at key set-up, and the copying of a few bytes. */
+/** Pieces of blocks: the words of a partly filled block at key set-up, a few bytes copied, a length in bits. */
 
 /**
  * Word at byte offset `at` (0, 4, .. 60) of a block that holds `bytes` (at most 64) bytes from `source`, then
@@ -38,4 +38,10 @@ export function copyShort(to: usize, from: usize, bytes: u32): void {
     from += 2
   }
   if ((bytes & 1) !== 0) store<u8>(to, load<u8>(from))
+}
+
+/** Stores the number of bits in `bytes` bytes as 8 bytes, the most significant first. */
+export function storeBitCount(to: usize, bytes: u32): void {
+  store<u32>(to, (bytes >> 29) << 24)
+  store<u32>(to, bswap<u32>(bytes << 3), 4)
 }

@@ -13,7 +13,7 @@
  * right of the bytes read as one big number.
  */
 
-import { copyShort } from './block-word.ts'
+import { copyShort, storeBitCount } from './block-word.ts'
 import { GHASH_BITS, GHASH_REVERSE } from './constants.ts'
 import { AEAD_JOB_AAD, AEAD_JOB_AAD_BYTES, AEAD_JOB_DATA, AEAD_JOB_LENGTH } from './job.ts'
 
@@ -35,8 +35,8 @@ export function ghashJob(table: usize, job: usize, area: usize): void {
   let fill = area + 16 + ((<usize>(-(<i32>blocks) & 3)) << 4)
   fill = absorb(table, area, fill, load<u32>(job, AEAD_JOB_AAD), aadBytes)
   fill = absorb(table, area, fill, load<u32>(job, AEAD_JOB_DATA), length)
-  store<u64>(fill, bswap<u64>((<u64>aadBytes) << 3))
-  store<u64>(fill, bswap<u64>((<u64>length) << 3), 8)
+  storeBitCount(fill, aadBytes)
+  storeBitCount(fill + 8, length)
   ghashGroups(table, area, area + 16, 1)
 }
 

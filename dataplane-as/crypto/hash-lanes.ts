@@ -7,6 +7,7 @@
  * digest waits as a column of an outer block whose padding stands already, and when there is one for every
  * lane, the outer hashes of all of them are one step. A free lane reads what a busy lane reads.
  */
+import { SHA_BYTE_SWAP, SHA512_BYTE_SWAP } from './constants.ts'
 import { md5Run, md5Words } from './generated/md5-lanes.ts'
 import { sha1Run, sha1Words } from './generated/sha1-lanes.ts'
 import { sha256Run, sha256Words } from './generated/sha256-lanes.ts'
@@ -25,6 +26,7 @@ import {
 } from './job.ts'
 import {
   SCRATCH_HASH_JOBS,
+  SCRATCH_HASH_LANES,
   SCRATCH_HASH_LEFT,
   SCRATCH_HASH_OUTER_JOBS,
   SCRATCH_HASH_OUTER_STATES,
@@ -33,19 +35,21 @@ import {
   SCRATCH_HASH_TAIL_BLOCKS,
   SCRATCH_HASH_TAILS,
   SCRATCH_HASH_WORDS,
-  SCRATCH_LANES,
 } from './scratch.ts'
 
 /** Blocks left of a lane without a message: more than any message has, and no negative number. */
 const FREE: u32 = 0x7fffffff
-/** Bytes of all tail buffers of a hash; each begins with a block that may be overwritten. */
-const TAILS: usize = 1536
+/** Lanes that the tables have room for, a whole number of vectors. */
+const MOST_LANES = 12
 
 // The hash at work; one call at a time in an instance.
 let hash: i32 = 0
 let lanes: i32 = 0
 let words: i32 = 0
+let digest: i32 = 0
+let wide: bool = false
 let wordShift: usize = 0
+let shift: u32 = 0
 /** bytes of one word of all lanes */
 let row: usize = 0
 let scratch: usize = 0
@@ -55,13 +59,16 @@ let waiting: i32 = 0
 /** Prepares for messages of `which` (HASH_*); returns the number of lanes. `area`: the scratch area. */
 export function beginHash(which: i32, area: usize): i32 {
   hash = which
-  lanes = which === HASH_MD5 || which === HASH_SHA1 ? 8 : 4
+  lanes = which === HASH_MD5 ? MOST_LANES : which === HASH_SHA1 ? 8 : 4
   words = stateWords(which)
-  wordShift = isWide(which) ? 3 : 2
+  digest = digestWords(which)
+  wide = isWide(which)
+  wordShift = wide ? 3 : 2
+  shift = blockShift(which)
   row = (<usize>lanes) << wordShift
   scratch = area
   waiting = 0
-  for (let at: usize = 0; at < 32; at += 4) store<u32>(area + at, FREE, SCRATCH_HASH_LEFT)
+  for (let lane = 0; lane < MOST_LANES; lane++) freeLane(lane)
   fillOuterWords()
   return lanes
 }
@@ -70,12 +77,12 @@ export function beginHash(which: i32, area: usize): i32 {
 function fillOuterWords(): void {
   const outer = scratch + SCRATCH_HASH_OUTER_WORDS
   const digest = digestWords(hash)
-  const bits = ((1 << blockShift(hash)) + (digest << (<i32>wordShift))) << 3
+  const bits = ((1 << shift) + (digest << (<i32>wordShift))) << 3
   memory.fill(outer, 0, row << 4)
   for (let lane = 0; lane < lanes; lane++) {
     const column = outer + ((<usize>lane) << wordShift)
     const mark = column + <usize>digest * row
-    if (wordShift === 3) {
+    if (wide) {
       store<u64>(mark, 0x8000000000000000)
       store<u64>(column + 15 * row, bits)
     } else {
@@ -90,15 +97,15 @@ function entry(table: usize, i: i32): usize {
   return scratch + table + ((<usize>i) << 2)
 }
 
-/** A lane's buffer for the last blocks of its message. */
+/** A lane's buffer for the last blocks of its message; a block before it may be overwritten. */
 function tailBuffer(lane: i32): usize {
-  const stride = TAILS / <usize>lanes
-  return scratch + SCRATCH_HASH_TAILS + <usize>lane * stride + ((<usize>1) << blockShift(hash))
+  const block = (<usize>1) << shift
+  return scratch + SCRATCH_HASH_TAILS + <usize>(3 * lane + 1) * block
 }
 
 /** Gives a lane the message of `job`. */
 export function startLane(lane: i32, job: usize): void {
-  const blocks = load<u32>(job, HASH_JOB_LENGTH) >> blockShift(hash)
+  const blocks = load<u32>(job, HASH_JOB_LENGTH) >> shift
   store<u32>(entry(SCRATCH_HASH_JOBS, lane), <u32>job)
   loadState(SCRATCH_HASH_STATES, lane, <usize>load<u32>(job, HASH_JOB_STATE))
   const tailBlocks = buildTail(hash, tailBuffer(lane), job)
@@ -108,7 +115,7 @@ export function startLane(lane: i32, job: usize): void {
   }
   store<u32>(entry(SCRATCH_HASH_TAIL_BLOCKS, lane), tailBlocks)
   store<u32>(entry(SCRATCH_HASH_LEFT, lane), blocks)
-  store<u32>(entry(SCRATCH_LANES, lane), load<u32>(job, HASH_JOB_DATA))
+  store<u32>(entry(SCRATCH_HASH_LANES, lane), load<u32>(job, HASH_JOB_DATA))
 }
 
 /** Takes a lane out of the run. */
@@ -120,25 +127,28 @@ export function freeLane(lane: i32): void {
 export function lendAddresses(): void {
   let readable: u32 = 0
   for (let lane = 0; lane < lanes; lane++) {
-    if (load<u32>(entry(SCRATCH_HASH_LEFT, lane)) !== FREE) readable = load<u32>(entry(SCRATCH_LANES, lane))
+    if (load<u32>(entry(SCRATCH_HASH_LEFT, lane)) !== FREE)
+      readable = load<u32>(entry(SCRATCH_HASH_LANES, lane))
   }
   for (let lane = 0; lane < lanes; lane++) {
-    if (load<u32>(entry(SCRATCH_HASH_LEFT, lane)) === FREE) store<u32>(entry(SCRATCH_LANES, lane), readable)
+    if (load<u32>(entry(SCRATCH_HASH_LEFT, lane)) === FREE)
+      store<u32>(entry(SCRATCH_HASH_LANES, lane), readable)
   }
 }
 
 /** Hashes as many blocks as every busy lane has left. Returns the lanes that ended a stretch, one bit each. */
 export function stepLanes(): i32 {
   const left = scratch + SCRATCH_HASH_LEFT
-  const least = i32x4.min_u(v128.load(left), v128.load(left, 16))
-  const pair = i32x4.min_u(least, v128.shuffle<i32>(least, least, 2, 3, 0, 1))
+  const two = i32x4.min_u(v128.load(left), i32x4.min_u(v128.load(left, 16), v128.load(left, 32)))
+  const pair = i32x4.min_u(two, v128.shuffle<i32>(two, two, 2, 3, 0, 1))
   const blocks = min<u32>(i32x4.extract_lane(pair, 0), i32x4.extract_lane(pair, 1))
   runLanes(<i32>blocks)
-  return advance(blocks)
+  const low = advance(blocks, 0) | (advance(blocks, 16) << 4)
+  return low | (advance(blocks, 32) << 8)
 }
 
 function runLanes(blocks: i32): void {
-  const table = scratch + SCRATCH_LANES
+  const table = scratch + SCRATCH_HASH_LANES
   const states = scratch + SCRATCH_HASH_STATES
   const schedule = scratch + SCRATCH_HASH_WORDS
   if (hash === HASH_MD5) md5Run(table, blocks, states, schedule)
@@ -147,21 +157,16 @@ function runLanes(blocks: i32): void {
   else sha512Run(table, blocks, states, schedule)
 }
 
-/** Moves all lanes on; free lanes stay free. */
-function advance(blocks: u32): i32 {
-  const step = i32x4.splat(<i32>blocks)
-  const bytes = i32x4.splat(<i32>(blocks << blockShift(hash)))
-  const free = i32x4.splat(FREE)
-  let done = 0
-  for (let half = 0; half < 2; half++) {
-    const at = scratch + ((<usize>half) << 4)
-    const left = v128.load(at, SCRATCH_HASH_LEFT)
-    const now = v128.bitselect(left, i32x4.sub(left, step), i32x4.eq(left, free))
-    v128.store(at, now, SCRATCH_HASH_LEFT)
-    v128.store(at, i32x4.add(v128.load(at, SCRATCH_LANES), bytes), SCRATCH_LANES)
-    done |= i32x4.bitmask(i32x4.eq(now, i32x4.splat(0))) << (half << 2)
-  }
-  return done
+/** Moves the four lanes at `offset` of the tables on; free lanes stay free. */
+function advance(blocks: u32, offset: usize): i32 {
+  const at = scratch + offset
+  const left = v128.load(at, SCRATCH_HASH_LEFT)
+  const free = i32x4.eq(left, i32x4.splat(FREE))
+  const now = v128.bitselect(left, i32x4.sub(left, i32x4.splat(<i32>blocks)), free)
+  const addresses = i32x4.add(v128.load(at, SCRATCH_HASH_LANES), i32x4.splat(<i32>(blocks << shift)))
+  v128.store(at, now, SCRATCH_HASH_LEFT)
+  v128.store(at, addresses, SCRATCH_HASH_LANES)
+  return i32x4.bitmask(i32x4.eq(now, i32x4.splat(0)))
 }
 
 /** Sends a lane that ended a stretch on; true if its message is hashed and the lane may take another. */
@@ -179,7 +184,7 @@ export function endStretch(lane: i32): bool {
 function startTail(lane: i32, blocks: u32): void {
   store<u32>(entry(SCRATCH_HASH_TAIL_BLOCKS, lane), 0)
   store<u32>(entry(SCRATCH_HASH_LEFT, lane), blocks)
-  store<u32>(entry(SCRATCH_LANES, lane), <u32>tailBuffer(lane))
+  store<u32>(entry(SCRATCH_HASH_LANES, lane), <u32>tailBuffer(lane))
 }
 
 // tail -> outer
@@ -191,10 +196,9 @@ function awaitOuter(lane: i32): void {
     waiting,
     <usize>load<u32>(<usize>job, HASH_JOB_STATE) + outerState(hash),
   )
-  let from = scratch + SCRATCH_HASH_STATES + ((<usize>lane) << wordShift)
-  let to = scratch + SCRATCH_HASH_OUTER_WORDS + ((<usize>waiting) << wordShift)
-  const digest = digestWords(hash)
-  for (let i = 0; i < digest; i++, from += row, to += row) copyWord(to, from)
+  const from = scratch + SCRATCH_HASH_STATES + ((<usize>lane) << wordShift)
+  const to = scratch + SCRATCH_HASH_OUTER_WORDS + ((<usize>waiting) << wordShift)
+  copyWords(to, row, from, row, digest)
   if (++waiting === lanes) finishOuter()
 }
 
@@ -207,36 +211,46 @@ export function finishOuter(): void {
   else if (hash === HASH_SHA1) sha1Words(states, schedule)
   else if (hash === HASH_SHA256) sha256Words(states, schedule)
   else sha512Words(states, schedule)
+  if (hash !== HASH_MD5) turnDigests(states)
   for (let i = 0; i < waiting; i++) writeIcv(i, <usize>load<u32>(entry(SCRATCH_HASH_OUTER_JOBS, i)))
   waiting = 0
 }
 
-function copyWord(to: usize, from: usize): void {
-  if (wordShift === 3) store<u64>(to, load<u64>(from))
-  else store<u32>(to, load<u32>(from))
-}
-
 /** Sets column `lane` of the chaining values at `states` from the words at `from`. */
 function loadState(states: usize, lane: i32, from: usize): void {
-  let to = scratch + states + ((<usize>lane) << wordShift)
-  const end = from + ((<usize>words) << wordShift)
-  for (; from < end; from += (<usize>1) << wordShift, to += row) copyWord(to, from)
+  copyWords(scratch + states + ((<usize>lane) << wordShift), row, from, (<usize>1) << wordShift, words)
+}
+
+/** Copies `count` (4 or more) words, `toStep` and `fromStep` bytes apart. */
+function copyWords(to: usize, toStep: usize, from: usize, fromStep: usize, count: i32): void {
+  if (wide) {
+    for (; count > 0; count--, to += toStep, from += fromStep) store<u64>(to, load<u64>(from))
+    return
+  }
+  store<u32>(to, load<u32>(from))
+  store<u32>(to + toStep, load<u32>(from + fromStep))
+  store<u32>(to + 2 * toStep, load<u32>(from + 2 * fromStep))
+  store<u32>(to + 3 * toStep, load<u32>(from + 3 * fromStep))
+  for (let i: usize = 4; i < <usize>count; i++) store<u32>(to + i * toStep, load<u32>(from + i * fromStep))
+}
+
+/** Turns the bytes of all words: the digests of SHA have the most significant byte first. */
+function turnDigests(states: usize): void {
+  const turn = v128.load(wide ? SHA512_BYTE_SWAP : SHA_BYTE_SWAP)
+  const end = states + row * <usize>digest
+  for (let at = states; at < end; at += 16) v128.store(at, v128.swizzle(v128.load(at), turn))
 }
 
 // outer -> ICV
 function writeIcv(column: i32, job: usize): void {
   const icv = <usize>load<u32>(job, HASH_JOB_ICV)
-  const bytes = load<u32>(job, HASH_JOB_ICV_BYTES)
-  let i: u32 = 0
-  for (; i + 4 <= bytes; i += 4) store<u32>(icv + i, digestPart(column, i >> 2))
-  if (i === bytes) return
-  for (let part = digestPart(column, i >> 2); i < bytes; i++, part >>= 8) store<u8>(icv + i, <u8>part)
-}
-
-/** Bytes 4i to 4i+3 of a digest as they stand in memory. */
-function digestPart(column: i32, i: u32): u32 {
-  const at = scratch + SCRATCH_HASH_OUTER_STATES + ((<usize>column) << wordShift)
-  if (wordShift === 3) return bswap<u32>(load<u32>(at + row * <usize>(i >> 1) + ((~i & 1) << 2)))
-  const word = load<u32>(at + row * <usize>i)
-  return hash === HASH_MD5 ? word : bswap<u32>(word)
+  const bytes = <usize>load<u32>(job, HASH_JOB_ICV_BYTES)
+  const word = (<usize>1) << wordShift
+  let from = scratch + SCRATCH_HASH_OUTER_STATES + ((<usize>column) << wordShift)
+  let at: usize = 0
+  for (; at + word <= bytes; at += word, from += row) {
+    if (wide) store<u64>(icv + at, load<u64>(from))
+    else store<u32>(icv + at, load<u32>(from))
+  }
+  for (; at < bytes; at++, from++) store<u8>(icv + at, load<u8>(from))
 }

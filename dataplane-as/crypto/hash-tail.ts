@@ -1,11 +1,12 @@
 /** The last blocks of a message: what is left of its data, then the padding of its hash. */
+import { storeBitCount } from './block-word.ts'
 import { isWide } from './hash-shape.ts'
 import { HASH_JOB_DATA, HASH_JOB_EXTRA, HASH_JOB_EXTRA_BYTES, HASH_JOB_LENGTH, HASH_MD5 } from './job.ts'
 
 /**
  * Builds the last blocks at `tail`: the rest of the data, the extra bytes, 0x80, zeros and the length in bits
- * with the padded key before it (FIPS 180-4 §5.1, RFC 1321 §3.1, §3.2). Returns their number, 1 or 2. A block
- * before `tail` and 15 bytes behind the last one are overwritten.
+ * with the padded key before it (FIPS 180-4 §5.1, RFC 1321 §3.1, §3.2). Returns their number, 1 or 2. Up to
+ * 15 bytes before `tail` and behind the last block are overwritten.
  */
 export function buildTail(hash: i32, tail: usize, job: usize): u32 {
   const wide = isWide(hash)
@@ -21,20 +22,23 @@ export function buildTail(hash: i32, tail: usize, job: usize): u32 {
   for (let at = zeros; at < end; at += 16) v128.store(at, i64x2.splat(0))
   if (extra !== 0) store<u32>(zeros - 4, load<u32>(job, HASH_JOB_EXTRA))
   store<u8>(zeros, 0x80)
-  const bits = (<u64>block + <u64>length + <u64>extra) << 3
-  store<u64>(end - 8, hash === HASH_MD5 ? bits : bswap<u64>(bits))
+  // with the padded key; below 2^32 since the length is
+  const hashed = block + length + extra
+  if (hash === HASH_MD5) store<u64>(end - 8, (<u64>hashed) << 3)
+  else storeBitCount(end - 8, hashed)
   return blocks
 }
 
 /**
- * Copies the bytes behind the last whole block to `tail`. A message of a block or more gives its last `block`
- * bytes, of which the first go before `tail`: reading on from the last block might pass the end of memory.
+ * Copies the bytes behind the last whole block to `tail`. A message of a block or more is copied from
+ * its end backwards, 16 bytes at a time, since reading on from its end might pass the end of memory.
  */
 function copyRest(tail: usize, data: usize, length: u32, block: u32): void {
   if (length >= block) {
-    const to = tail + <usize>(length & (block - 1)) - <usize>block
-    const from = data + <usize>length - <usize>block
-    for (let i: usize = 0; i < <usize>block; i += 16) v128.store(to + i, v128.load(from + i))
+    const rest = length & (block - 1)
+    for (let back: u32 = 16; back < rest + 16; back += 16) {
+      v128.store(tail + <usize>rest - <usize>back, v128.load(data + <usize>length - <usize>back))
+    }
     return
   }
   let i: u32 = 0

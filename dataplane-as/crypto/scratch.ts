@@ -33,18 +33,20 @@ export const SCRATCH_AES_CHANGED = 3680
 // AES-GCM, besides the lanes and keys of AES
 /** Partial blocks of this step: u32 number of them. */
 export const SCRATCH_CTR_PARTIALS = 3684
-/** Counter blocks of the lanes: 8 of 16 bytes. */
+/** Nonces of the lanes: 8 of 16 bytes, of which 12 count. */
 export const SCRATCH_CTR_COUNTERS = 5632
+/** Numbers of the blocks in the lanes: 8 u32, then 32 bytes for the kernel. */
+export const SCRATCH_CTR_NUMBERS = 5760
 /** What stands for data that is no whole block: 8 of 16 bytes. */
-export const SCRATCH_CTR_BLOCKS = 5760
+export const SCRATCH_CTR_BLOCKS = 5824
 /** The partial blocks: lane, address, bytes, unused, 4 u32 each. */
-export const SCRATCH_CTR_PARTIAL = 5888
+export const SCRATCH_CTR_PARTIAL = 5952
 /** GHASH: chaining value, then a group of 4 blocks. */
-export const SCRATCH_GHASH = 6016
+export const SCRATCH_GHASH = 6080
 /** Masks of the tags, one a job in their order: 16 bytes each. */
-export const SCRATCH_AEAD_MASKS = 6096
+export const SCRATCH_AEAD_MASKS = 6160
 /** Bytes from SCRATCH_AES_KEYS to the masks, wiped after a call with the masks that were used. */
-export const SCRATCH_AES_GCM_BYTES = 2384
+export const SCRATCH_AES_GCM_BYTES = 2448
 
 // ChaCha20-Poly1305; the one-time keys and tags stand at SCRATCH_AEAD_MASKS, 128 of 64 bytes
 /** Key addresses of the ChaCha20 lanes: 4 u32. */
@@ -72,27 +74,29 @@ export const SCRATCH_POLY_BUFFERS = 4528
 /** Bytes from SCRATCH_CHACHA_STATE on that are wiped after a call. */
 export const SCRATCH_CHACHA_BYTES = 944
 
-// Hashes
-/** Blocks left in each lane: 8 u32. */
-export const SCRATCH_HASH_LEFT = 3616
-/** Hash job of each lane: 8 u32. */
-export const SCRATCH_HASH_JOBS = 3648
-/** Blocks of each lane's tail while it still is to come, then 0: 8 u32. */
-export const SCRATCH_HASH_TAIL_BLOCKS = 3680
-/** Hash jobs whose outer hash waits: 8 u32. */
-export const SCRATCH_HASH_OUTER_JOBS = 3712
-/** Chaining values: at most 8 rows of 32 bytes, one word of every lane a row. */
-export const SCRATCH_HASH_STATES = 3744
+// Hashes; a row has one word of every lane: 48 bytes for MD5, 32 for SHA-1, SHA-384 and SHA-512, 16 for SHA-256
+/** Lane addresses: 12 u32, as all tables of lanes, with room for 16. */
+export const SCRATCH_HASH_LANES = 3584
+/** Blocks left in each lane. */
+export const SCRATCH_HASH_LEFT = 3648
+/** Hash job of each lane. */
+export const SCRATCH_HASH_JOBS = 3712
+/** Blocks of each lane's tail while it still is to come, then 0. */
+export const SCRATCH_HASH_TAIL_BLOCKS = 3776
+/** Hash jobs whose outer hash waits. */
+export const SCRATCH_HASH_OUTER_JOBS = 3840
+/** Chaining values: at most 8 rows. */
+export const SCRATCH_HASH_STATES = 3904
 /** Chaining values of the outer hashes. */
-export const SCRATCH_HASH_OUTER_STATES = 4000
+export const SCRATCH_HASH_OUTER_STATES = 4160
 /** Message schedule: at most 80 rows. */
-export const SCRATCH_HASH_WORDS = 4256
+export const SCRATCH_HASH_WORDS = 4416
 /** Message schedule of the outer hashes. */
-export const SCRATCH_HASH_OUTER_WORDS = 6816
-/** Tail buffers: 8 of 192 bytes or 4 of 384 (the last blocks of a message), then 32 to spare. */
-export const SCRATCH_HASH_TAILS = 9376
+export const SCRATCH_HASH_OUTER_WORDS = 6976
+/** Tail buffers: 12 of 192 bytes or 4 of 384 (the last blocks of a message), then 32 to spare. */
+export const SCRATCH_HASH_TAILS = 9536
 /** Bytes from SCRATCH_HASH_STATES on that are wiped after a call. */
-export const SCRATCH_HASH_WIPE_BYTES = 7200
+export const SCRATCH_HASH_WIPE_BYTES = 7968
 
 /** Bytes of the scratch area; give it 16-byte alignment. */
-export const KERNEL_SCRATCH_BYTES = 14288
+export const KERNEL_SCRATCH_BYTES = 14352

@@ -2,13 +2,14 @@
 //
 // AES in counter mode, bitsliced over 8 lanes.
 
-import { AES_ENTER_SHIFTED, AES_MASKS, AES_SHIFT_ROWS, AES_TRANSPOSE } from '../constants.ts'
+import { AES_ENTER_SHIFTED, AES_MASKS, AES_SHIFT_ROWS, AES_TRANSPOSE, SHA_BYTE_SWAP } from '../constants.ts'
 
 /**
  * Adds the encrypted counter blocks to the data in place, 8 blocks a step, `steps` (>= 1) steps; every lane
  * moves on by 8 blocks a step.
- * `lanes`: 8 u32 addresses of the data; `counters`: 8 counter blocks, whose last 4 bytes are a number in
- * network order that grows by 8 a step; `rounds`: 10, 12 or 14; `keys`: sliced round keys.
+ * `lanes`: 8 u32 addresses of the data; `counters`: 8 blocks of which the first 12 bytes are the nonces, then the
+ * 8 u32 numbers of their blocks, which grow by 8 a step, then 32 bytes to work in; `rounds`: 10, 12 or 14;
+ * `keys`: sliced round keys.
  */
 export function aesCtrRun(lanes: usize, counters: usize, steps: i32, rounds: i32, keys: usize): void {
   let p0 = <usize>load<u32>(lanes, 0)
@@ -26,14 +27,18 @@ export function aesCtrRun(lanes: usize, counters: usize, steps: i32, rounds: i32
   const shift = v128.load(AES_SHIFT_ROWS)
   const leave = v128.load(AES_TRANSPOSE)
   do {
-    let q0 = v128.swizzle(v128.load(counters, 0), enter)
-    let q1 = v128.swizzle(v128.load(counters, 16), enter)
-    let q2 = v128.swizzle(v128.load(counters, 32), enter)
-    let q3 = v128.swizzle(v128.load(counters, 48), enter)
-    let q4 = v128.swizzle(v128.load(counters, 64), enter)
-    let q5 = v128.swizzle(v128.load(counters, 80), enter)
-    let q6 = v128.swizzle(v128.load(counters, 96), enter)
-    let q7 = v128.swizzle(v128.load(counters, 112), enter)
+    v128.store(counters, v128.swizzle(v128.load(counters, 128), v128.load(SHA_BYTE_SWAP)), 160)
+    v128.store(counters, i32x4.add(v128.load(counters, 128), i32x4.splat(8)), 128)
+    v128.store(counters, v128.swizzle(v128.load(counters, 144), v128.load(SHA_BYTE_SWAP)), 176)
+    v128.store(counters, i32x4.add(v128.load(counters, 144), i32x4.splat(8)), 144)
+    let q0 = v128.swizzle(v128.load_lane<u32>(counters, v128.load(counters, 0), 3, 160), enter)
+    let q1 = v128.swizzle(v128.load_lane<u32>(counters, v128.load(counters, 16), 3, 164), enter)
+    let q2 = v128.swizzle(v128.load_lane<u32>(counters, v128.load(counters, 32), 3, 168), enter)
+    let q3 = v128.swizzle(v128.load_lane<u32>(counters, v128.load(counters, 48), 3, 172), enter)
+    let q4 = v128.swizzle(v128.load_lane<u32>(counters, v128.load(counters, 64), 3, 176), enter)
+    let q5 = v128.swizzle(v128.load_lane<u32>(counters, v128.load(counters, 80), 3, 180), enter)
+    let q6 = v128.swizzle(v128.load_lane<u32>(counters, v128.load(counters, 96), 3, 184), enter)
+    let q7 = v128.swizzle(v128.load_lane<u32>(counters, v128.load(counters, 112), 3, 188), enter)
     const a0 = v128.and(v128.xor(i64x2.shr_u(q0, 1), q1), m1)
     q1 = v128.xor(q1, a0)
     q0 = v128.xor(q0, i64x2.shl(a0, 1))
@@ -390,27 +395,19 @@ export function aesCtrRun(lanes: usize, counters: usize, steps: i32, rounds: i32
     q3 = v128.xor(q3, i64x2.shl(b11, 4))
     v128.store(p0, v128.xor(v128.swizzle(q0, leave), v128.load(p0)))
     p0 += 128
-    store<u32>(counters, bswap<u32>(bswap<u32>(load<u32>(counters, 12)) + 8), 12)
     v128.store(p1, v128.xor(v128.swizzle(q1, leave), v128.load(p1)))
     p1 += 128
-    store<u32>(counters, bswap<u32>(bswap<u32>(load<u32>(counters, 28)) + 8), 28)
     v128.store(p2, v128.xor(v128.swizzle(q2, leave), v128.load(p2)))
     p2 += 128
-    store<u32>(counters, bswap<u32>(bswap<u32>(load<u32>(counters, 44)) + 8), 44)
     v128.store(p3, v128.xor(v128.swizzle(q3, leave), v128.load(p3)))
     p3 += 128
-    store<u32>(counters, bswap<u32>(bswap<u32>(load<u32>(counters, 60)) + 8), 60)
     v128.store(p4, v128.xor(v128.swizzle(q4, leave), v128.load(p4)))
     p4 += 128
-    store<u32>(counters, bswap<u32>(bswap<u32>(load<u32>(counters, 76)) + 8), 76)
     v128.store(p5, v128.xor(v128.swizzle(q5, leave), v128.load(p5)))
     p5 += 128
-    store<u32>(counters, bswap<u32>(bswap<u32>(load<u32>(counters, 92)) + 8), 92)
     v128.store(p6, v128.xor(v128.swizzle(q6, leave), v128.load(p6)))
     p6 += 128
-    store<u32>(counters, bswap<u32>(bswap<u32>(load<u32>(counters, 108)) + 8), 108)
     v128.store(p7, v128.xor(v128.swizzle(q7, leave), v128.load(p7)))
     p7 += 128
-    store<u32>(counters, bswap<u32>(bswap<u32>(load<u32>(counters, 124)) + 8), 124)
   } while (--steps > 0)
 }
