@@ -72,6 +72,15 @@ export class Executor {
     }
   }
 
+  /** The effects of one event are performed. */
+  settle() {
+    try {
+      this.#dataplane.settle()
+    } catch (error) {
+      this.#ports.log.log('error', `cannot lay out the routes: ${messageOf(error)}`, { reason: 'machine' })
+    }
+  }
+
   #outside(effect: Outside) {
     switch (effect.kind) {
       case 'send':

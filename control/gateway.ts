@@ -240,8 +240,10 @@ export class Gateway {
   #work() {
     this.#working = true
     try {
-      for (let event = this.#queue.shift(); event !== undefined; event = this.#queue.shift())
+      for (let event = this.#queue.shift(); event !== undefined; event = this.#queue.shift()) {
         for (const effect of this.#reducer.handle(event, this.now())) this.#executor.perform(effect)
+        this.#executor.settle()
+      }
     } finally {
       this.#working = false
     }

@@ -3,6 +3,8 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { formatPrefix, parseAddress, rangePrefixes } from '../control/address.ts'
+import type { Endpoint } from '../control/ports.ts'
+import type { Action, ChildInstall, Engine, EngineEnvironment } from '../control/sa/contract.ts'
 import { Bed, BedWire, pass } from './gateway-bed.ts'
 
 const HUB = '198.51.100.1'
@@ -403,4 +405,66 @@ test('a device that the kernel refuses costs that peer only', async () => {
   a.routes.refused = null
   await pass(60_000, wire, a, one, two)
   assert.deepEqual(await names(a), ['cpe up', 'cpe-1 up', 'cpe-2 up'])
+})
+
+/** An engine that admits one more peer with every datagram, and gives it a Child SA for 10.x.y.0/24. */
+function crowd(environment: EngineEnvironment): Engine {
+  const nothing = () => []
+  let count = 0
+  const receive = (): Action[] => {
+    const number = ++count
+    const remote = { address: `203.0.${number >> 8}.${number & 255}`, port: 4500 }
+    const identity = { kind: 'fqdn' as const, value: `c${number}.cpe.example` }
+    const admission = environment.admit!('cpe', { identity, local: { address: HUB, port: 4500 }, remote })
+    if (!admission.ok) return [{ kind: 'report', report: admission.report }]
+    const { tunnel } = admission.peer
+    return [
+      { kind: 'ike-up', ikeSa: number, tunnel },
+      { kind: 'install', child: childOf(number, tunnel, remote) },
+    ]
+  }
+  return {
+    ...{
+      setPeer: () => {},
+      removePeer: nothing,
+      initiate: nothing,
+      receive,
+      computed: nothing,
+      tick: nothing,
+    },
+    ...{ activity: nothing, rekeyChild: nothing, expireChild: nothing, rekeyIke: nothing, clear: nothing },
+    ...{ deadline: () => Number.POSITIVE_INFINITY, ikeSas: nothing, shutdown: nothing },
+  }
+}
+
+function childOf(number: number, tunnel: string, remote: Endpoint): ChildInstall {
+  const keys = () => ({ encryptionKey: new Uint8Array(16), integrityKey: new Uint8Array(20) })
+  const network = (host: number) => Uint8Array.of(10, number >> 8, number & 255, host)
+  const ports = { family: 4 as const, protocol: 0, startPort: 0, endPort: 65535 }
+  return {
+    ...{ child: number, ikeSa: number, tunnel, spiIn: 1000 + number, spiOut: 9000 + number, protocol: 'esp' },
+    ...{ cipher: 'aes-128', integrity: 'sha1', esn: false, inbound: keys(), outbound: keys() },
+    ...{ localSelectors: [], remoteSelectors: [{ ...ports, start: network(0), end: network(255) }] },
+    ...{ encapsulation: 'udp', local: HUB, remote, replayWindow: 64, activateOutbound: true, replaces: null },
+    ...{ lifetime: { seconds: 3600, bytes: 0, packets: 0 }, softSeconds: 3000 },
+  }
+}
+
+test('a template carries 1,024 peers and refuses the next', async () => {
+  const text = hubText({ max: 1024, remote: 'any' })
+  const bed = new Bed(text, { address: HUB, createEngine: crowd })
+  bed.gateway.start()
+  const ends = { local: { address: '203.0.113.1', port: 500 }, remote: { address: HUB, port: 500 } }
+  for (let peer = 0; peer < 1030; peer++) {
+    bed.wire.send({ ...ends, data: Uint8Array.of(1) })
+    bed.wire.step()
+  }
+  assert.equal((await names(bed)).filter((name) => /^cpe-\d+ up$/.test(name)).length, 1024)
+  assert.equal(routes(bed).length, 1024)
+  assert.equal(bed.card.sas.size, 2048)
+  const refused = bed.entries().filter(({ reason }) => reason === 'max-tunnels')
+  assert.equal(refused.length, 6)
+  assert.match(refused[0].message, /^fqdn c1025\.cpe\.example is refused .* all its 1024 tunnels are in use/)
+  await bed.gateway.stop()
+  assert.deepEqual([bed.card.sas.size, bed.routes.devices.size], [0, 0])
 })

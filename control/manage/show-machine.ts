@@ -6,7 +6,7 @@ import type { Config, StaticRoute, TunnelConfig } from '../config/model.ts'
 import { interfaceOf } from '../config/resolve.ts'
 import type { Gateway } from '../gateway.ts'
 import { groupOf, groupOfTunnel } from '../tunnel/asp.ts'
-import { deviceOf, staticRoutes, tunnelOfRoute } from '../tunnel/plan.ts'
+import { deviceOf, staticRoutes, tunnelsOfRoutes } from '../tunnel/plan.ts'
 import { sinceBaseline } from './baseline.ts'
 import { CommandError } from './error.ts'
 import { plainNumber } from './escape.ts'
@@ -91,22 +91,25 @@ export function showRoutes(gateway: Gateway, values: Values) {
   if (context !== undefined && !gateway.config.contexts.has(context))
     throw new CommandError('not-found', `there is no context ${context}`)
   const config = gateway.machineConfig
-  const configured = staticRoutes(config).map((route) => routeRow(gateway, config, route))
+  const tunnelOf = tunnelsOfRoutes(config)
+  const { devices } = gateway.dataplane
+  const installed = new Set(devices.installed().map(({ prefix, metric }) => `${prefix} ${metric}`))
+  const guards = new Set(devices.guards().map(({ prefix }) => prefix))
+  const configured = staticRoutes(config).map((route) => ({
+    ...routeRow(route, tunnelOf(route)),
+    installed: installed.has(`${route.prefix} ${route.distance}`),
+    guard: guards.has(route.prefix),
+  }))
   const known = new Set(configured.map(({ prefix }) => prefix))
   return [...configured, ...kernelRoutes(gateway).filter(({ prefix }) => !known.has(prefix))]
 }
 
-function routeRow(gateway: Gateway, config: Config, route: StaticRoute) {
-  const tunnel = tunnelOfRoute(config, route)
+function routeRow(route: StaticRoute, tunnel: TunnelConfig | undefined) {
   const { prefix, distance, nextHop } = route
   const kind = nextHop.kind === 'null0' ? 'null0' : nextHop.kind === 'tunnel' ? 'tunnel-direct' : 'circuit'
   const target = nextHop.kind === 'null0' ? 'null0' : nextHop.name
-  const installed = gateway.dataplane.devices
-    .installed()
-    .some((one) => one.prefix === prefix && one.metric === distance)
-  const guard = gateway.dataplane.devices.guards().some((one) => one.prefix === prefix)
   const source = route.peer ? 'peer' : 'static'
-  return { prefix, kind, target, source, tunnel: tunnel?.name ?? null, distance, installed, guard }
+  return { prefix, kind, target, source, tunnel: tunnel?.name ?? null, distance }
 }
 
 /** Routes that others (a daemon, the operator) put onto our devices. */

@@ -9,7 +9,7 @@ import type { Gateway } from '../gateway.ts'
 import type { IkeSaView } from '../sa/contract.ts'
 import type { SaEntry } from '../tunnel/children.ts'
 import { DEFAULT_MAX_TUNNELS } from '../tunnel/on-demand.ts'
-import { deviceOf, staticRoutes, tunnelOfRoute } from '../tunnel/plan.ts'
+import { deviceOf, staticRoutes, tunnelsOfRoutes } from '../tunnel/plan.ts'
 import { causeOf, type KeptReport, stateOf, type Tunnel, type TunnelState } from '../tunnel/record.ts'
 import { escapeText, plainNumber, safeValue } from './escape.ts'
 import { tunnelsNamed } from './find.ts'
@@ -153,7 +153,8 @@ function machineSide(gateway: Gateway, config: TunnelConfig) {
 
 function routesInto(gateway: Gateway, config: TunnelConfig): string[] {
   const laidOut = gateway.machineConfig
-  const own = staticRoutes(laidOut).filter((route) => tunnelOfRoute(laidOut, route)?.name === config.name)
+  const tunnelOf = tunnelsOfRoutes(laidOut)
+  const own = staticRoutes(laidOut).filter((route) => tunnelOf(route)?.name === config.name)
   return own.map(
     ({ prefix, distance, withdraw }) => `${prefix} distance ${distance}${withdraw ? ' withdraw' : ''}`,
   )

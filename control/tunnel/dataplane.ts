@@ -25,7 +25,7 @@ import { Children, wipeKeys } from './children.ts'
 import { Devices } from './devices.ts'
 import { type LoadedManualSa, wipeManualSas } from './manual.ts'
 import { effectiveMtu, type MtuInput } from './mtu.ts'
-import { type DevicePlan, deviceOf, type MachinePlan, planMachine } from './plan.ts'
+import { type DevicePlan, deviceOf, type MachinePlan, planMachine, staticRoutes } from './plan.ts'
 
 type Ends = { local: Address; remote: Endpoint; encapsulation: Encapsulation }
 type Slot = {
@@ -60,6 +60,9 @@ export class Dataplane {
   readonly #nameOf = new Map<TunnelRef, string>()
   #plan: MachinePlan | null = null
   #config: Config | null = null
+  /** next hops of routes that go with their tunnel */
+  #withdrawing: ReadonlySet<string> = new Set()
+  #relay = false
   #fib: Promise<void> = Promise.resolve()
 
   constructor(card: Card, routes: Routes, log: Log, suitesOf: SuitesOf) {
@@ -75,6 +78,8 @@ export class Dataplane {
   /** Makes card, devices and routes equal to the configuration. Tunnels that go have lost their SAs before. */
   commit(config: Config) {
     this.#config = config
+    this.#withdrawing = withdrawingHops(config)
+    this.#relay = false
     const before = new Map([...this.#slots].flatMap(([name, { asp }]) => (asp === null ? [] : [[name, asp]])))
     const existing = new Set(this.#card.asps().map(({ asp }) => asp))
     const asps = assignAsps(config, before, existing)
@@ -249,7 +254,14 @@ export class Dataplane {
     if (slot === undefined) return
     slot.up = up
     this.#carry(name)
-    if (this.#config !== null && this.#hasWithdraw(name)) this.#relayRoutes(this.#config)
+    this.#relay ||= this.#hasWithdraw(name)
+  }
+
+  /** After the effects of one event: routes follow the tunnels that went up or down in it, all at once. */
+  settle() {
+    if (!this.#relay || this.#config === null) return
+    this.#relay = false
+    this.#relayRoutes(this.#config)
   }
 
   #carry(name: string) {
@@ -265,12 +277,8 @@ export class Dataplane {
   }
 
   #hasWithdraw(name: string): boolean {
-    const routes = [...(this.#config?.contexts.values() ?? [])].flatMap((context) => context.routes)
     const device = deviceOf(this.#slots.get(name)?.config as TunnelConfig)
-    return routes.some(
-      ({ withdraw, nextHop }) =>
-        withdraw && nextHop.kind !== 'null0' && (nextHop.name === name || nextHop.name === device),
-    )
+    return this.#withdrawing.has(name) || this.#withdrawing.has(device)
   }
 
   #relayRoutes(config: Config) {
@@ -300,6 +308,13 @@ export class Dataplane {
     this.devices.removeAll()
     await this.#fib
   }
+}
+
+function withdrawingHops(config: Config): Set<string> {
+  const hops = staticRoutes(config).flatMap(({ withdraw, nextHop }) =>
+    withdraw && nextHop.kind !== 'null0' ? [nextHop.name] : [],
+  )
+  return new Set(hops)
 }
 
 /** RFC 7296 §2.23: who supports NAT traversal accepts ESP in UDP and native ESP at any time, NAT or not. */

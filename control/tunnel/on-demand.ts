@@ -60,25 +60,30 @@ export function networksOf(selectors: TrafficSelector[]): string[] {
 /** The configuration that the machine is laid out for: members in the place of their templates. */
 export function machineConfig(config: Config, members: ReadonlyMap<string, Member>): Config {
   const tunnels = new Map([...config.tunnels].filter(([, { kind }]) => kind !== 'on-demand'))
-  const contexts = new Map(config.contexts)
+  const contexts = new Map([...config.contexts].map(([name, context]) => [name, copyOf(context)]))
   for (const member of members.values()) {
     const template = config.tunnels.get(member.template)
     if (template === undefined) continue
     const tunnel = memberTunnel(template, member)
     tunnels.set(tunnel.name, tunnel)
     const name = tunnel.bind?.context ?? LOCAL_CONTEXT
-    contexts.set(name, withMember(contexts.get(name) ?? newContext(name, 0), template, tunnel, member))
+    const context = contexts.get(name) ?? newContext(name, 0)
+    contexts.set(name, context)
+    addMember(context, template, tunnel, member)
   }
   return { ...config, tunnels, contexts }
 }
 
-/** The context with the member's device and the routes to its networks. */
-function withMember(context: Context, template: TunnelConfig, tunnel: TunnelConfig, member: Member): Context {
-  const interfaces = new Map(context.interfaces)
+function copyOf(context: Context): Context {
+  return { ...context, interfaces: new Map(context.interfaces), routes: [...context.routes] }
+}
+
+/** The member's device and the routes to its networks. */
+function addMember(context: Context, template: TunnelConfig, tunnel: TunnelConfig, member: Member) {
   const base = template.bind && context.interfaces.get(template.bind.interface)
   if (base !== undefined && tunnel.bind !== undefined)
-    interfaces.set(tunnel.bind.interface, deviceOfMember(base, tunnel.bind.interface))
-  return { ...context, interfaces, routes: [...context.routes, ...memberRoutes(tunnel, member)] }
+    context.interfaces.set(tunnel.bind.interface, deviceOfMember(base, tunnel.bind.interface))
+  context.routes.push(...memberRoutes(tunnel, member))
 }
 
 function deviceOfMember(base: Interface, name: string): Interface {

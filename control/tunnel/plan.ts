@@ -32,10 +32,11 @@ export type MachinePlan = {
 /** The plan for `config`; `up` names the tunnels that carry traffic now (routes with `withdraw` need it). */
 export function planMachine(config: Config, up: ReadonlySet<string>): MachinePlan {
   const routes = staticRoutes(config)
+  const tunnelOf = tunnelsOfRoutes(config)
   return {
     devices: planDevices(config),
     guards: uniqueRoutes(routes.filter(guarded).map(guardOf)),
-    routes: uniqueRoutes(routes.flatMap((route) => kernelRoute(config, route, up))),
+    routes: uniqueRoutes(routes.flatMap((route) => kernelRoute(tunnelOf, route, up))),
     fib: routes.flatMap(fibEntry),
   }
 }
@@ -51,11 +52,15 @@ export function deviceOf(tunnel: TunnelConfig): string {
 }
 
 /** The tunnel that a static route leads into, if any. */
-export function tunnelOfRoute(config: Config, route: StaticRoute): TunnelConfig | undefined {
-  const { nextHop } = route
-  if (nextHop.kind === 'tunnel') return config.tunnels.get(nextHop.name)
-  if (nextHop.kind === 'null0') return undefined
-  return [...config.tunnels.values()].find((tunnel) => deviceOf(tunnel) === nextHop.name)
+export type TunnelOf = (route: StaticRoute) => TunnelConfig | undefined
+
+/** Answers for every route of a configuration: a thousand peers bring a thousand routes and devices. */
+export function tunnelsOfRoutes(config: Config): TunnelOf {
+  const byDevice = new Map([...config.tunnels.values()].reverse().map((tunnel) => [deviceOf(tunnel), tunnel]))
+  return ({ nextHop }) => {
+    if (nextHop.kind === 'tunnel') return config.tunnels.get(nextHop.name)
+    return nextHop.kind === 'interface' ? byDevice.get(nextHop.name) : undefined
+  }
 }
 
 function planDevices(config: Config): Map<string, DevicePlan> {
@@ -89,10 +94,10 @@ function guardOf(route: StaticRoute): Route {
   return { prefix: route.prefix, device: null, metric: GUARD_METRIC, blackhole: true }
 }
 
-function kernelRoute(config: Config, route: StaticRoute, up: ReadonlySet<string>): Route[] {
+function kernelRoute(tunnelOf: TunnelOf, route: StaticRoute, up: ReadonlySet<string>): Route[] {
   const { prefix, distance: metric, source } = route
   if (route.nextHop.kind === 'null0') return [{ prefix, device: null, metric, blackhole: true }]
-  const tunnel = tunnelOfRoute(config, route)
+  const tunnel = tunnelOf(route)
   if (tunnel === undefined || (route.withdraw && !up.has(tunnel.name))) return []
   return [{ prefix, device: deviceOf(tunnel), metric, ...(source === undefined ? {} : { source }) }]
 }
