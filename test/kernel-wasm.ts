@@ -19,6 +19,12 @@ export type Kernels = {
   aesGcmOpen(jobs: number, count: number, rounds: number, scratch: number): void
   chachaSeal(jobs: number, count: number, scratch: number): void
   chachaOpen(jobs: number, count: number, scratch: number): void
+  desExpandKey(key: number, schedule: number): void
+  desCbcEncrypt(jobs: number, count: number, scratch: number): void
+  desCbcDecrypt(jobs: number, count: number, scratch: number): void
+  tdesExpandKey(key: number, schedule: number): void
+  tdesCbcEncrypt(jobs: number, count: number, scratch: number): void
+  tdesCbcDecrypt(jobs: number, count: number, scratch: number): void
   hmacPrepare(hash: number, key: number, keyBytes: number, state: number): void
   hmacMd5(jobs: number, count: number, scratch: number): void
   hmacSha1(jobs: number, count: number, scratch: number): void
@@ -34,7 +40,7 @@ export const KERNEL_FREE_FROM = 8192
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const crypto = `${root}dataplane-as/crypto/`
-const entries = ['aes.ts', 'aes-cbc.ts', 'aes-gcm.ts', 'chacha-poly.ts', 'hmac.ts']
+const entries = ['aes.ts', 'aes-cbc.ts', 'aes-gcm.ts', 'chacha-poly.ts', 'des.ts', 'des-cbc.ts', 'hmac.ts']
 const options = ['--config', 'none', '-O3', '--noAssert', '--runtime', 'stub', '--enable', 'simd']
 
 /** The instruction set of a module: one may be compiled with relaxed SIMD, which not every engine has. */

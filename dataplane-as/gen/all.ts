@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url'
 import { aesFiles } from './aes.ts'
 import { aesCtrFiles } from './aes-ctr.ts'
 import { chachaFiles } from './chacha.ts'
+import { desFiles } from './des.ts'
 import { hashConstantFiles } from './hash-constants.ts'
 import { hashOneFiles } from './hash-one.ts'
 import { md5Files } from './md5.ts'
@@ -26,6 +27,7 @@ export function generatedFiles(): GeneratedFile[] {
     ...aesFiles(),
     ...aesCtrFiles(),
     ...chachaFiles(),
+    ...desFiles(),
     ...hashConstantFiles(),
     ...hashOneFiles(),
     ...md5Files(),

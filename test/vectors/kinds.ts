@@ -6,16 +6,18 @@ import { nistHmac, rfcHmac, wycheproofHmac } from './kind-hmac.ts'
 import { ikev2Exchange, modpDh, modpDhInvalid } from './kind-ike.ts'
 import { ikev1NotBuilt, nistIkev2Kdf } from './kind-ike-kdf.ts'
 import { nistAesCbc, nistAesExamples } from './kind-nist-aes.ts'
-import { notBuilt } from './kind-not-built.ts'
+import { nistDes, nistDesExamples } from './kind-nist-des.ts'
 import { espGenerated, espNegative, replayDecisions, rfcPackets } from './kind-packets.ts'
 import { nistEcdh, nistRsa, wycheproofEcdh, wycheproofRsa, wycheproofX25519 } from './kind-public-key.ts'
 import { wycheproofCbc } from './kind-wycheproof-cbc.ts'
 import { x509Chains } from './kind-x509.ts'
 
-/** All kinds; the first whose `matches` accepts a file runs it. `notBuilt` stands last. */
+/** All kinds; the first whose `matches` accepts a file runs it. */
 export const vectorKinds: readonly VectorKind[] = [
   nistAesCbc,
   nistAesExamples,
+  nistDes,
+  nistDesExamples,
   wycheproofCbc,
   rfcHmac,
   nistHmac,
@@ -39,5 +41,4 @@ export const vectorKinds: readonly VectorKind[] = [
   espNegative,
   replayDecisions,
   rfcPackets,
-  notBuilt,
 ]
