@@ -17,9 +17,13 @@ import {
   ENCAPSULATION_RAW,
   ENCAPSULATION_UDP,
   MAX_INNER_BYTES,
+  MAX_MSS,
   MIN_INNER_BYTES,
+  MIN_MSS,
   MODE_CIRCUIT,
   MODE_ECONOMICAL,
+  MSS_AUTO,
+  MSS_OFF,
   OP_CIRCUIT_DOWN,
   OP_CIRCUIT_SET,
   OP_CIRCUIT_UP,
@@ -38,8 +42,10 @@ import {
   TUNNEL_SET_FLAGS,
   TUNNEL_SET_LOCAL,
   TUNNEL_SET_MODE,
+  TUNNEL_SET_MSS,
   TUNNEL_SET_MTU,
   TUNNEL_SET_PEER,
+  TUNNEL_SET_TFC,
 } from '../dataplane-as/abi.ts'
 import { CardError } from './card-error.ts'
 import type { CardLink } from './card-link.ts'
@@ -160,6 +166,12 @@ export class TunnelTable {
     const { dscp } = tunnel
     if (dscp !== 'copy' && !(Number.isInteger(dscp) && dscp >= 0 && dscp < DSCP_COPY))
       fail('a DSCP is 0 to 63')
+    const mss = mssOf(tunnel)
+    const named = typeof tunnel.tcpMss === 'number'
+    if (named && !(Number.isInteger(mss) && mss >= MIN_MSS && mss <= MAX_MSS))
+      fail(`an MSS is ${MIN_MSS} to ${MAX_MSS}, not ${mss}`)
+    if (!(Number.isInteger(tunnel.tfcPad ?? 0) && (tunnel.tfcPad ?? 0) >= 0))
+      fail('TFC padding is a whole number of bytes')
   }
 
   /** Everything that can be refused is, before anything is taken; the device gets its number last. */
@@ -239,12 +251,19 @@ function setPayload(tunnel: CardTunnel): Uint8Array<ArrayBuffer> {
     [TUNNEL_SET_DF, DF_BITS[tunnel.dfBit]],
     [TUNNEL_SET_DSCP, tunnel.dscp === 'copy' ? DSCP_COPY : tunnel.dscp],
     [TUNNEL_SET_ECN, ECNS[tunnel.ecn]],
+    [TUNNEL_SET_TFC, Math.min(tunnel.tfcPad ?? 0, MAX_INNER_BYTES)],
+    [TUNNEL_SET_MSS, mssOf(tunnel)],
     [TUNNEL_SET_FLAGS, tunnel.anyEncapsulation === true ? TUNNEL_FLAG_ANY_ENCAPSULATION : 0],
   ]
   for (const [field, value] of fields) view.setUint32(field - COMMAND_PAYLOAD, value, true)
   bytes.set(sockaddr(tunnel.remote, tunnel.name), TUNNEL_SET_PEER - COMMAND_PAYLOAD)
   bytes.set(sockaddr({ address: tunnel.local, port: 0 }, tunnel.name), TUNNEL_SET_LOCAL - COMMAND_PAYLOAD)
   return bytes
+}
+
+function mssOf({ tcpMss }: CardTunnel): number {
+  if (tcpMss === undefined || tcpMss === 'off') return MSS_OFF
+  return tcpMss === 'auto' ? MSS_AUTO : tcpMss
 }
 
 function sockaddr(endpoint: Endpoint, tunnel: string): Uint8Array {

@@ -55,6 +55,10 @@ export type CardTunnel = {
   dfBit: 'copy' | 'set' | 'clear'
   dscp: 'copy' | number
   ecn: 'normal' | 'compatibility'
+  /** inner packets are padded to so many bytes at least, never beyond the MTU (RFC 4303 §2.7); default: not */
+  tfcPad?: number
+  /** TCP SYNs tell no larger MSS: `auto` what fits the MTU, or a number of bytes; default: off */
+  tcpMss?: 'auto' | 'off' | number
   /** accept UDP and native ESP whatever this end sends (RFC 7296 §2.23); default: only what it sends */
   anyEncapsulation?: boolean
 }

@@ -246,6 +246,7 @@ export const TUNNEL_ECN = 32
 export const TUNNEL_FLAGS = 36
 export const TUNNEL_LAST_ACQUIRE = 40 // HEADER_NOW of the last ACQUIRE
 export const TUNNEL_ACQUIRED = 44 // 1 when one was ever raised
+export const TUNNEL_TFC = 60 // inner packets are padded to this many bytes at least (RFC 4303 §2.7), 0 = not
 export const TUNNEL_LAST_PEER_EVENT = 56 // HEADER_NOW of the last PEER_ADDR_CHANGED
 export const TUNNEL_TRACE_OUT = 48 // packets still to trace
 export const TUNNEL_TRACE_IN = 52
@@ -254,6 +255,7 @@ export const TUNNEL_TRACE_IN = 52
 export const TUNNEL_PEER = 64
 /** the same for our own address: source for IP_PKTINFO / IPV6_PKTINFO; port = source port, 0 = any */
 export const TUNNEL_LOCAL = 96
+export const TUNNEL_MSS = 128 // MSS_OFF, MSS_AUTO, or the largest MSS that a SYN may tell
 /** u32[MAX_CLASSES][MAX_ASPS]: SA index + 1 that sends for (class, ASP); 0 = none. One atomic store switches.
  * Today row 0 of the column of the tunnel's own ASP is used. */
 export const TUNNEL_OUT_SA = 256
@@ -271,6 +273,11 @@ export const DF_CLEAR = 2
 export const DSCP_COPY = 64
 export const ECN_NORMAL = 0
 export const ECN_COMPATIBILITY = 1
+export const MSS_OFF = 0
+export const MSS_AUTO = 1 // what fits the tunnel MTU
+/** smallest and largest MSS besides */
+export const MIN_MSS = 28
+export const MAX_MSS = 65495
 /** accept UDP and native ESP for this tunnel's SAs whatever it sends itself (RFC 7296 §2.23) */
 export const TUNNEL_FLAG_ANY_ENCAPSULATION = 1
 export const TUNNEL_FLAGS_KNOWN = 1
@@ -575,6 +582,8 @@ export const TUNNEL_SET_DF = 36
 export const TUNNEL_SET_DSCP = 40
 export const TUNNEL_SET_ECN = 44
 export const TUNNEL_SET_FLAGS = 48
+export const TUNNEL_SET_TFC = 52
+export const TUNNEL_SET_MSS = 56
 export const TUNNEL_SET_PEER = 64
 export const TUNNEL_SET_LOCAL = 96
 

@@ -48,6 +48,7 @@ import {
   TUNNEL_MODE,
   TUNNEL_MTU,
   TUNNEL_STATE,
+  TUNNEL_TFC,
   TUNNEL_UP,
 } from './abi.ts'
 import { NO_TUNNEL } from './counters.ts'
@@ -67,19 +68,23 @@ import {
   tunnelRecord,
   tunnels,
 } from './machine.ts'
+import { mssAt, mssLimit } from './mss.ts'
 import { selectorsAllow } from './selectors.ts'
 import { acquire, sendingSa } from './tunnel.ts'
-import { destination, dontFragment, family, length, parseInner, tos } from './wire/inner.ts'
+import { destination, dontFragment, family, length, parseInner, tos, upper } from './wire/inner.ts'
 import { outerTos } from './wire/tos.ts'
 import {
   W_ADDRESS,
   W_DF,
   W_HOT,
   W_LENGTH,
+  W_MSS,
+  W_MSS_AT,
   W_NEXT_HEADER,
   W_PAYLOAD,
   W_SA,
   W_STAGES,
+  W_TCP,
   W_TOS,
   W_TUNNEL,
 } from './work.ts'
@@ -171,10 +176,22 @@ function protect(entry: usize, tunnel: u32): u32 {
   store<u32>(entry + W_SA, sa)
   store<u32>(entry + W_HOT, <u32>hotOut(sa))
   store<u32>(entry + W_NEXT_HEADER, family === 4 ? IPV4_IN_ESP : IPV6_IN_ESP)
-  store<u32>(entry + W_PAYLOAD, length)
+  // padding beyond the MTU would make the datagram too big for the path
+  const padded = min<u32>(load<u32>(record + TUNNEL_TFC), load<u32>(record + TUNNEL_MTU))
+  store<u32>(entry + W_PAYLOAD, max<u32>(length, padded))
+  noteMss(entry, tunnel)
   store<u32>(entry + W_TOS, outerTos(tos, load<u32>(record + TUNNEL_DSCP), load<u32>(record + TUNNEL_ECN)))
   store<u32>(entry + W_DF, outerDf(load<u32>(record + TUNNEL_DF)))
   return DROP_NONE
+}
+
+function noteMss(entry: usize, tunnel: u32): void {
+  const packet: usize = load<u32>(entry + W_ADDRESS)
+  const at = mssAt(packet, tunnel)
+  store<u32>(entry + W_MSS_AT, at)
+  if (at === 0) return
+  store<u32>(entry + W_MSS, mssLimit)
+  store<u32>(entry + W_TCP, <u32>(upper - packet))
 }
 
 function outerDf(setting: u32): u32 {

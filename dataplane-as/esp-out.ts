@@ -35,7 +35,7 @@ function ciphertextBytes(hot: usize, payload: u32): u32 {
 
 /**
  * Puts the packet at `to`. `payload` >= `inner` bytes: the rest is TFC padding (RFC 4303 §2.7). `random`: 16 fresh
- * bytes for the IV, spent here; 0 when the cipher needs none.
+ * bytes for the IV, spent here; 0 when the cipher needs none. Returns the address of the copy of the inner packet.
  */
 export function putEsp(
   hot: usize,
@@ -46,7 +46,7 @@ export function putEsp(
   nextHeader: u32,
   sequence: u64,
   random: usize,
-): void {
+): usize {
   const ivBytes = load<u32>(hot + HOT_IV_BYTES)
   const ciphertext = ciphertextBytes(hot, payload)
   store<u32>(to, load<u32>(hot + HOT_SPI))
@@ -63,11 +63,12 @@ export function putEsp(
   if (isAead(load<u32>(hot + HOT_CIPHER))) {
     store<u64>(to + ESP_HEADER, bswap<u64>(sequence)) // unique under the key, as the number is (RFC 4106 §3.1)
     addAeadJob(hot, to, ciphertext, esn, sequence)
-    return
+    return start
   }
   addCipherJob(hot, start, ciphertext)
   const covered = ESP_HEADER + ivBytes + ciphertext
   addHashJob(hot, to, covered, to + covered, esn, sequence)
+  return start
 }
 
 /** 16 bytes at a time; the last step overlaps the one before, so nothing behind either end is touched. */

@@ -42,11 +42,12 @@ import {
 import { add } from './counters.ts'
 import { deliver } from './deliver.ts'
 import { counters, now, tunnelRecord } from './machine.ts'
+import { clampMss, mssAt, mssLimit } from './mss.ts'
 import { openEvent, publishEvent } from './ring.ts'
 import { raiseOnce } from './sa.ts'
 import { selectorsAllow } from './selectors.ts'
 import { endIn } from './trace.ts'
-import { family, forbiddenSource, length, parseInner, tos } from './wire/inner.ts'
+import { family, forbiddenSource, length, parseInner, tos, upper } from './wire/inner.ts'
 import { mergeEcn } from './wire/tos.ts'
 import {
   STATE_AH,
@@ -130,6 +131,8 @@ function policy(at: usize, packet: usize, hot: usize): u32 {
   if (!selectorsAllow(hot)) return DROP_SELECTOR_IN
   if (forbiddenSource()) return DROP_INNER_ADDRESS
   const outer = load<u8>(load<u32>(at + W_DESCRIPTOR) + IN_TOS)
+  const mss = mssAt(packet, load<u32>(at + W_TUNNEL))
+  if (mss !== 0) clampMss(upper, packet + mss, mssLimit)
   return mergeEcn(packet, tos, outer, family) ? DROP_NONE : DROP_ECN
 }
 

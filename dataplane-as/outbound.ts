@@ -53,6 +53,7 @@ import { answerTooBig, MAX_ANSWER_BYTES } from './icmp.ts'
 import { spend, takeNumber, withinLimits } from './limits.ts'
 import { block, counters, header, hotOut, packets, tunnelRecord } from './machine.ts'
 import { beginMessages, closeMessage, messagesMade, putDatagram } from './messages.ts'
+import { clampMss } from './mss.ts'
 import { BROKEN, bundledSa } from './sa.ts'
 import { isAead } from './suites.ts'
 import { endOut } from './trace.ts'
@@ -66,11 +67,14 @@ import {
   W_AH_HOT,
   W_HOT,
   W_LENGTH,
+  W_MSS,
+  W_MSS_AT,
   W_NEXT,
   W_NEXT_HEADER,
   W_PAYLOAD,
   W_SA,
   W_STAGES,
+  W_TCP,
   W_TUNNEL,
 } from './work.ts'
 
@@ -201,8 +205,10 @@ function placeAh(at: usize, hot: usize, esp: usize, random: usize): void {
   closeMessage()
   area = datagram + bytes
   const head = datagram + ownHeader
-  if (esp === 0) copyPacket(head + ah, load<u32>(at + W_ADDRESS), payload)
-  else sealEsp(at, esp, head + ah, random)
+  if (esp === 0) {
+    copyPacket(head + ah, load<u32>(at + W_ADDRESS), payload)
+    lowerMss(at, head + ah)
+  } else sealEsp(at, esp, head + ah, random)
   const next = esp === 0 ? load<u32>(at + W_NEXT_HEADER) : ESP_IN_AH
   putAh(at, hot, head, next, payload, takeNumber(hot))
 }
@@ -211,7 +217,14 @@ function sealEsp(at: usize, hot: usize, to: usize, random: usize): void {
   const inner = load<u32>(at + W_LENGTH)
   const payload = load<u32>(at + W_PAYLOAD)
   const next = load<u32>(at + W_NEXT_HEADER)
-  putEsp(hot, to, load<u32>(at + W_ADDRESS), inner, payload, next, takeNumber(hot), random)
+  const start = putEsp(hot, to, load<u32>(at + W_ADDRESS), inner, payload, next, takeNumber(hot), random)
+  lowerMss(at, start)
+}
+
+/** In the copy: the packet itself is not ours. */
+function lowerMss(at: usize, copy: usize): void {
+  const mss = load<u32>(at + W_MSS_AT)
+  if (mss !== 0) clampMss(copy + load<u32>(at + W_TCP), copy + mss, load<u32>(at + W_MSS))
 }
 
 const NO_ENTROPY: usize = 1

@@ -23,9 +23,13 @@ import {
   MAX_ASPS,
   MAX_CLASSES,
   MAX_INNER_BYTES,
+  MAX_MSS,
   MIN_INNER_BYTES,
+  MIN_MSS,
   MODE_CIRCUIT,
   MODE_ECONOMICAL,
+  MSS_AUTO,
+  MSS_OFF,
   SA_ASP,
   SA_CLASS,
   SA_DIRECTION,
@@ -50,6 +54,7 @@ import {
   TUNNEL_LAST_ACQUIRE,
   TUNNEL_LOCAL,
   TUNNEL_MODE,
+  TUNNEL_MSS,
   TUNNEL_MTU,
   TUNNEL_OUT_SA,
   TUNNEL_PEER,
@@ -62,9 +67,12 @@ import {
   TUNNEL_SET_FLAGS,
   TUNNEL_SET_LOCAL,
   TUNNEL_SET_MODE,
+  TUNNEL_SET_MSS,
   TUNNEL_SET_MTU,
   TUNNEL_SET_PEER,
+  TUNNEL_SET_TFC,
   TUNNEL_STATE,
+  TUNNEL_TFC,
   TUNNEL_TRACE_IN,
   TUNNEL_TRACE_OUT,
   TUNNEL_UP,
@@ -110,6 +118,8 @@ export function setTunnel(tunnel: u32, command: usize): u32 {
   store<u32>(record + TUNNEL_DSCP, load<u32>(command + TUNNEL_SET_DSCP))
   store<u32>(record + TUNNEL_ECN, load<u32>(command + TUNNEL_SET_ECN))
   store<u32>(record + TUNNEL_FLAGS, load<u32>(command + TUNNEL_SET_FLAGS))
+  store<u32>(record + TUNNEL_TFC, load<u32>(command + TUNNEL_SET_TFC))
+  store<u32>(record + TUNNEL_MSS, load<u32>(command + TUNNEL_SET_MSS))
   memory.copy(record + TUNNEL_PEER, command + TUNNEL_SET_PEER, SOCKADDR_BYTES)
   memory.copy(record + TUNNEL_LOCAL, command + TUNNEL_SET_LOCAL, SOCKADDR_BYTES)
   atomicStore(record + TUNNEL_ASP, self)
@@ -130,9 +140,15 @@ function fieldsHold(command: usize): bool {
     load<u32>(command + TUNNEL_SET_DSCP) <= <u32>DSCP_COPY &&
     load<u32>(command + TUNNEL_SET_ECN) <= <u32>ECN_COMPATIBILITY &&
     (load<u32>(command + TUNNEL_SET_FLAGS) & ~TUNNEL_FLAGS_KNOWN) === 0 &&
+    load<u32>(command + TUNNEL_SET_TFC) <= <u32>MAX_INNER_BYTES &&
+    mssHolds(load<u32>(command + TUNNEL_SET_MSS)) &&
     sockaddrHolds(command + TUNNEL_SET_PEER) &&
     sockaddrHolds(command + TUNNEL_SET_LOCAL)
   )
+}
+
+function mssHolds(mss: u32): bool {
+  return mss === MSS_OFF || mss === MSS_AUTO || (mss >= <u32>MIN_MSS && mss <= <u32>MAX_MSS)
 }
 
 function encapsulationHolds(value: u32): bool {

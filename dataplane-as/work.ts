@@ -83,6 +83,9 @@ export const W_AH_BYTES = 76 // bytes it covers
 export const W_AH_SEQUENCE = 80 // u64
 export const W_STATE = 88 // in: STATE_*
 export const W_INDEX = 92 // in: its own index
+export const W_MSS_AT = 100 // out: offset of an MSS to lower, 0 = none
+export const W_MSS = 104 // and its new value
+export const W_TCP = 108 // and the offset of its TCP header
 export const W_JOB = 96 // in: the AEAD job that verifies it
 /** what an entry is: ESP, AH around its packet, dropped, ESP whose AH around it was authentic */
 export const STATE_ESP: u32 = 1

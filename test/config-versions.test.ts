@@ -206,17 +206,19 @@ describe('unsupported', () => {
       errors: ['5 unsupported', '10 unsupported', '11 unsupported'],
     },
     {
-      name: 'what IPsec will have',
+      name: 'not the rules of IPsec policies',
       text: 'ipsec proposal x\n esp encryption aes-128\n esp authentication sha512\nipsec policy q\n tfc-pad 100\n ecn compatibility\n perfect-forward-secrecy dh-group 18\n',
-      errors: ['5 unsupported', '6 unsupported'],
     },
     {
-      name: 'contexts, log server, management, clamping',
+      name: 'contexts, log server, management',
       text: `context blue\nsecurity service\n log-server ::1\nmanagement\n${POLICY}${TUNNEL} ip tcp-mss auto\n peer-end-point local 198.51.100.1 remote 203.0.113.1 context blue\n`,
-      errors: ['1 unsupported', '3 unsupported', '4 unsupported', '11 unsupported', '12 unsupported'],
+      errors: ['1 unsupported', '3 unsupported', '4 unsupported', '12 unsupported'],
       warnings: ['12 duplicate'],
     },
-    { name: 'clamping that is off is what there is', text: `${POLICY}${TUNNEL} ip tcp-mss off\n` },
+    ...['off', 'auto', '1300'].map((mss) => ({
+      name: `not clamping: ${mss}`,
+      text: `${POLICY}${TUNNEL} ip tcp-mss ${mss}\n`,
+    })),
   ])
 })
 

@@ -58,22 +58,11 @@ export const UNSUPPORTED: readonly Unbuilt[] = [
     ),
     ...manualLines(config, (sa) => sa.protocol === 'ah'),
   ]),
-  row('tfc-pad', 'delete the line', (config) =>
-    linesOf(config.ipsecPolicies, 'tfc-pad', (policy) => policy.tfcPad !== undefined),
-  ),
-  row('ecn compatibility', 'use ecn normal', (config) =>
-    linesOf(config.ipsecPolicies, 'ecn', (policy) => policy.ecn !== 'normal'),
-  ),
   row('ipsec qos-policy', 'delete it', (config) => all(config.qosPolicies).map((policy) => policy.line)),
   row('discard rules in access lists', 'permit only what may pass', (config) =>
     all(config.accessLists).flatMap((list) =>
       list.rules.flatMap((rule) => (rule.action === 'discard' ? [rule.line] : [])),
     ),
-  ),
-  row(
-    'ip tcp-mss clamping',
-    'write ip tcp-mss off and lower ip mtu',
-    tunnelLines('ip tcp-mss', clampsByName),
   ),
   row('a context other than local', 'use context local', otherContexts),
   row(`an asp above ${ASPS}`, `use asp 1 to ${ASPS}`, (config) =>
@@ -139,11 +128,6 @@ function policyLines(statement: string, applies: (policy: IkePolicy) => boolean)
 
 function tunnelLines(statement: string, applies: (tunnel: TunnelConfig) => boolean) {
   return (config: Config) => linesOf(config.tunnels, statement, applies)
-}
-
-/** `auto` is also the default, which is not refused: only who asks for clamping is told that there is none. */
-function clampsByName(tunnel: TunnelConfig): boolean {
-  return 'ip tcp-mss' in tunnel.lines && tunnel.tcpMss !== 'off'
 }
 
 function manualLines(config: Config, applies: (sa: ManualSa) => boolean): number[] {

@@ -140,8 +140,8 @@ export class Dataplane {
 
   #cardTunnel(slot: Slot): CardTunnel {
     const { config, ends, mtu, asp } = slot
-    const { dfBit, dscp, ecn } = this.#ipsecPolicy(config)
-    const { name, mode } = config
+    const { dfBit, dscp, ecn, tfcPad } = this.#ipsecPolicy(config)
+    const { name, mode, tcpMss } = config
     const anyEncapsulation = takesAnyEncapsulation(config)
     return {
       name,
@@ -153,11 +153,13 @@ export class Dataplane {
       dfBit,
       dscp,
       ecn,
+      tfcPad: tfcPad ?? 0,
+      tcpMss,
       anyEncapsulation,
     }
   }
 
-  #ipsecPolicy(tunnel: TunnelConfig): Pick<IpsecPolicy, 'dfBit' | 'dscp' | 'ecn'> {
+  #ipsecPolicy(tunnel: TunnelConfig): Pick<IpsecPolicy, 'dfBit' | 'dscp' | 'ecn' | 'tfcPad'> {
     const policies = this.#config?.ipsecPolicies
     const policy = policies?.get(tunnel.ipsecPolicy) ?? policies?.get(DEFAULT_IPSEC_POLICY)
     return policy ?? { dfBit: 'copy', dscp: 'copy', ecn: 'normal' }

@@ -13,6 +13,8 @@ export let length: u32 = 0
 export let headerLength: u32 = 0
 /** upper-layer protocol behind any extension headers */
 export let protocol: u32 = 0
+/** address of the upper-layer header; 0 in later fragments */
+export let upper: usize = 0
 /** addresses of the two IP addresses, 4 or 16 bytes in network order */
 export let source: usize = 0
 export let destination: usize = 0
@@ -134,12 +136,14 @@ function walkExtensions(address: usize, next: u32): bool {
 }
 
 function noPorts(): void {
+  upper = 0
   sourcePort = NO_PORT
   destinationPort = NO_PORT
 }
 
 function readPorts(at: usize, bytes: u32): void {
   noPorts()
+  upper = at
   if (laterFragment !== 0 || bytes < 4) return
   if (
     protocol === TCP ||
