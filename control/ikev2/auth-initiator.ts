@@ -2,6 +2,8 @@
 //
 //   HDR, SK {IDi, [CERT,] [CERTREQ,] [IDr,] AUTH, SAi2, TSi, TSr, [N(INITIAL_CONTACT)]}  -->
 //                                            <--  HDR, SK {IDr, [CERT,] AUTH, SAr2, TSi, TSr}
+//
+// Without SA, TSi and TSr in both, where both ends take that: the Child SA follows in CREATE_CHILD_SA (RFC 6023).
 
 import type { Identity } from '../config/model.ts'
 import type { Reason } from '../sa/contract.ts'
@@ -31,6 +33,7 @@ import {
 } from './reports.ts'
 import { forget } from './sas.ts'
 import type { ChildOffer, Context, IkeSa } from './state.ts'
+import { addTask } from './tasks.ts'
 
 /** -- auth: keys are there; our identity is proven, after a signature job where the method needs one. */
 export function beginAuth(context: Context, sa: IkeSa) {
@@ -39,7 +42,8 @@ export function beginAuth(context: Context, sa: IkeSa) {
   if (!identity) return fail(context, sa, 'our local-id cannot be sent', 'no-certificate')
   makeAuth(context, sa, peer, idBody(identity.idType, identity.data), (later, auth) => {
     if (!auth.ok) return fail(later, sa, auth.why, 'no-certificate')
-    const child = makeOffer(later, peer, null, true)
+    const isChildless = peer.childless === true && sa.handshake!.childless
+    const child = isChildless ? null : makeOffer(later, peer, null, true)
     const payloads = requestPayloads(later, sa, identity, auth.payload, child)
     sendRequest(later, sa, Exchange.IKE_AUTH, payloads, { kind: 'auth', child })
   })
@@ -50,7 +54,7 @@ function requestPayloads(
   sa: IkeSa,
   identity: { idType: number; data: Uint8Array },
   auth: Payload,
-  child: ChildOffer,
+  child: ChildOffer | null,
 ): Payload[] {
   const peer = sa.peer!
   const wantedId = wantedIdentity(peer)
@@ -60,7 +64,7 @@ function requestPayloads(
     ...certificateRequests([peer]),
     ...(wantedId ? [{ kind: 'IDr', ...wantedId, raw: idBody(wantedId.idType, wantedId.data) } as const] : []),
     auth,
-    ...offerPayloads(child),
+    ...(child ? offerPayloads(child) : []),
     ...(isInitialContact(context, sa) ? [notify(NotifyStatus.INITIAL_CONTACT)] : []),
     notify(NotifyStatus.ESP_TFC_PADDING_NOT_SUPPORTED),
   ]
@@ -73,7 +77,12 @@ function fail(context: Context, sa: IkeSa, why: string, reason: Reason): void {
 }
 
 /** The authentic answer to IKE_AUTH; `child` is what we had asked for in it. */
-export function receiveAuthResponse(context: Context, sa: IkeSa, payloads: Payload[], child: ChildOffer) {
+export function receiveAuthResponse(
+  context: Context,
+  sa: IkeSa,
+  payloads: Payload[],
+  child: ChildOffer | null,
+) {
   const auth = find(payloads, 'AUTH')
   const idr = find(payloads, 'IDr')
   const error = errorIn(payloads)
@@ -90,23 +99,24 @@ export function receiveAuthResponse(context: Context, sa: IkeSa, payloads: Paylo
     if (fault !== null) return refusePeer(later, sa, fault, identity.value, child)
     sa.remoteId = describeIdentity(identity.value)
     establish(later, sa)
-    finishChild(later, sa, payloads, child)
+    if (child) finishChild(later, sa, payloads, child)
+    else addTask(sa, { kind: 'create-child', tunnel: peer.tunnel, keRounds: 0, group: null })
     finishHandshake(later, sa)
   })
 }
 
 /** -- auth -> gone: the responder did not accept us, or says why nothing can come of it. */
-function refusedByPeer(context: Context, sa: IkeSa, type: number, child: ChildOffer): void {
-  releaseOffer(context, child)
+function refusedByPeer(context: Context, sa: IkeSa, type: number, child: ChildOffer | null): void {
+  if (child) releaseOffer(context, child)
   reportRefusal(context, sa, type, child)
   failHandshake(context, sa, reasonOfNotify(type))
 }
 
 /** What the peer's error is about: our identity and its proof, or the Child SA that we asked for. */
-function reportRefusal(context: Context, sa: IkeSa, type: number, child: ChildOffer): void {
+function reportRefusal(context: Context, sa: IkeSa, type: number, child: ChildOffer | null): void {
   const peer = sa.peer!
-  const proposals = child.suites.map(describeChildSuite)
-  const sides = { local: child.localSelectors, remote: child.remoteSelectors }
+  const proposals = (child?.suites ?? []).map(describeChildSuite)
+  const sides = { local: child?.localSelectors ?? [], remote: child?.remoteSelectors ?? [] }
   const sent = sentFor(type, proposals, sides, ownProof(peer))
   const where = { tunnel: peer.tunnel, peer: sa.remote }
   const offered = sent.what === 'proposals' ? { offered: proposals } : {}
@@ -119,9 +129,9 @@ function refusePeer(
   sa: IkeSa,
   fault: AuthFault | null,
   identity: Identity | null,
-  child: ChildOffer,
+  child: ChildOffer | null,
 ): void {
-  releaseOffer(context, child)
+  if (child) releaseOffer(context, child)
   const peer = sa.peer!
   if (fault !== null)
     reportAuthFailed(context, { tunnel: peer.tunnel, peer: sa.remote }, fault, identity, [peer])

@@ -153,8 +153,9 @@ function accept(
   finishHandshake(context, sa)
 }
 
-/** USE_TRANSPORT_MODE is not echoed: tunnel mode it is (§1.3.1). */
+/** USE_TRANSPORT_MODE is not echoed: tunnel mode it is (§1.3.1). Nothing was asked for: nothing is made (RFC 6023). */
 function answerChild(context: Context, sa: IkeSa, payloads: Payload[]): Payload[] {
+  if (!find(payloads, 'SA')) return []
   const tunnels = tunnelsOn(context, sa)
   const prefers = (peer: PeerConfig) => !context.state.sending.has(peer.tunnel)
   const chosen = chooseChild(context, tunnels, payloads, false, sa.remote, prefers)

@@ -45,6 +45,7 @@ function emptyState(): EngineState {
     sas: new Map(),
     bySpi: new Map(),
     byInit: new Map(),
+    halfOpen: new Set(),
     children: new Map(),
     sending: new Map(),
     cookies: null,

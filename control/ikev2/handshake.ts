@@ -23,6 +23,7 @@ export function waitingTunnels(sa: IkeSa): string[] {
 /** -- auth -> established: lifetimes start, the secrets of the handshake are wiped, waiting tunnels get their Child SAs. */
 export function establish(context: Context, sa: IkeSa): void {
   sa.state = 'established'
+  context.state.halfOpen.delete(sa)
   sa.confirmed = sa.role === 'initiator'
   startLifetimes(context, sa)
   act(context, { kind: 'ike-up', ikeSa: sa.id, tunnel: tunnelOf(sa) })

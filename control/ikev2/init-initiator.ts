@@ -71,6 +71,7 @@ function newHandshake(context: Context, peer: PeerConfig): Handshake {
     keRounds: 0,
     peerHashes: null,
     natDetection: false,
+    childless: false,
     clearError: null,
     candidates: [],
   }
@@ -231,6 +232,7 @@ function keepAnswer(handshake: Handshake, payloads: Payload[], datagram: IkeData
   handshake.peerPublic = find(payloads, 'KE')!.data.slice()
   handshake.peerNonce = find(payloads, 'NONCE')!.data.slice()
   handshake.peerMessage = datagram.data.slice()
+  handshake.childless = hasNotify(payloads, NotifyStatus.CHILDLESS_IKEV2_SUPPORTED)
   handshake.peerHashes = hashes ? decodeHashAlgorithms(hashes.data) : null
 }
 

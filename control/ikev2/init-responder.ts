@@ -2,7 +2,6 @@
 // nothing is exponentiated before parser, tunnel, load, proposal and public value have been judged.
 
 import { acceptedHashes, decodeHashAlgorithms, encodeHashAlgorithms } from '../crypto/auth.ts'
-import { checkCookie, createCookieSecrets, makeCookie, rotateCookieSecrets } from '../crypto/cookie.ts'
 import { checkPublicValue } from '../crypto/dh.ts'
 import type { DhGroup, IkeDatagram } from '../ports.ts'
 import type { IkeSuite, PeerConfig } from '../sa/contract.ts'
@@ -13,9 +12,10 @@ import { type Choice, chooseIkeProposal, encodeIkeProposals } from '../wire/prop
 import { Exchange, type Header, type Message, type Payload, type Proposal } from '../wire/types.ts'
 import { certificateRequests } from './certificates.ts'
 import { drop } from './context.ts'
-import { digestOf, headerOf, keepResponse, sendAll, sendTo } from './exchange.ts'
+import { digestOf, headerOf, keepResponse, sendAll } from './exchange.ts'
 import { compute } from './jobs.ts'
 import { mayAnswerInClear, mayReportInClear } from './limits.ts'
+import { answerStateless, passesLoad } from './load.ts'
 import { judgeNat, natNotifies } from './nat.ts'
 import { NONCE_LENGTH } from './options.ts'
 import { find, groupData, hasNotify, notifies, notify } from './payloads.ts'
@@ -71,59 +71,6 @@ function refuse(
   if (mayAnswerInClear(context, datagram.remote.address)) {
     answerStateless(context, header, [notify(illegal.notify.type, illegal.notify.data)], datagram)
   }
-}
-
-/** An answer that leaves nothing behind: responder SPI zero. */
-function answerStateless(context: Context, header: Header, payloads: Payload[], datagram: IkeDatagram): void {
-  const fields = {
-    initiatorSpi: header.initiatorSpi,
-    responderSpi: 0n,
-    exchange: Exchange.IKE_SA_INIT,
-    messageId: 0,
-    response: true,
-    initiator: false,
-  }
-  sendTo(context, datagram.local, datagram.remote, encodeMessage(fields, payloads))
-}
-
-/** Under load only who answers from the address it claims goes on (§2.6); quotas bound the rest. */
-function passesLoad(context: Context, message: Message, peers: PeerConfig[], datagram: IkeDatagram): boolean {
-  const source = datagram.remote
-  const open = halfOpen(context)
-  if (open.length >= context.options.cookieThreshold && !hasValidCookie(context, message, datagram)) {
-    demandCookie(context, message, datagram)
-    drop(context, 'ike-cookie', source)
-    return false
-  }
-  const fromHere = open.filter((sa) => sa.remote.address === source.address).length
-  const perAddress = Math.max(context.options.halfOpenPerAddress, 2 * peers.length)
-  const isFull = open.length >= context.options.halfOpenLimit || fromHere >= perAddress
-  if (isFull) drop(context, 'ike-half-open', source)
-  return !isFull
-}
-
-function halfOpen(context: Context): IkeSa[] {
-  return [...context.state.byInit.values()].filter((sa) => sa.state === 'init' || sa.state === 'auth')
-}
-
-function cookieSecrets(context: Context) {
-  const random = (length: number) => context.environment.random(length)
-  context.state.cookies ??= createCookieSecrets(context.now, random)
-  rotateCookieSecrets(context.state.cookies, context.now, random)
-  return context.state.cookies
-}
-
-function hasValidCookie(context: Context, message: Message, datagram: IkeDatagram): boolean {
-  const [cookie] = notifies(message.payloads, NotifyStatus.COOKIE)
-  if (!cookie) return false
-  const nonce = find(message.payloads, 'NONCE')!.data
-  return checkCookie(cookieSecrets(context), cookie.data, datagram.remote, message.header.initiatorSpi, nonce)
-}
-
-function demandCookie(context: Context, message: Message, datagram: IkeDatagram): void {
-  const nonce = find(message.payloads, 'NONCE')!.data
-  const cookie = makeCookie(cookieSecrets(context), datagram.remote, message.header.initiatorSpi, nonce)
-  answerStateless(context, message.header, [notify(NotifyStatus.COOKIE, cookie)], datagram)
 }
 
 type Chosen = { suite: IkeSuite; proposal: Proposal; peers: PeerConfig[] }
@@ -192,6 +139,7 @@ function accept(
   sa.endAt = context.now + context.options.halfOpenMs
   sa.workingOn = 0
   context.state.byInit.set(key, sa)
+  context.state.halfOpen.add(sa)
   const found = judgeNat(
     message.payloads,
     peers[0].natTraversal,
@@ -226,6 +174,7 @@ function newHandshake(context: Context, message: Message, chosen: Chosen, datagr
     keRounds: 0,
     peerHashes: hashes ? decodeHashAlgorithms(hashes.data) : null,
     natDetection: false,
+    childless: false,
     clearError: null,
     candidates: chosen.peers,
   }
@@ -253,6 +202,7 @@ function answerPayloads(context: Context, sa: IkeSa, chosen: Chosen): Payload[] 
     ...(natDetection ? natNotifies(context, peers[0].natTraversal, sa, sa.local, sa.remote) : []),
     notify(NotifyStatus.SIGNATURE_HASH_ALGORITHMS, hashes),
     ...(sa.fragmentation ? [notify(FRAGMENTATION)] : []),
+    notify(NotifyStatus.CHILDLESS_IKEV2_SUPPORTED),
     ...certificateRequests(peers),
   ]
 }

@@ -20,6 +20,10 @@ export type EngineOptions = {
   halfOpenLimit: number
   halfOpenPerAddress: number
   halfOpenMs: number
+  /** of those, how many may wait for their key pair: public-key work of strangers comes after that of peers */
+  halfOpenJobs: number
+  /** when the limit is reached, the oldest half-open SA of this age makes room */
+  halfOpenLoadMs: number
   retransmit: RetransmitSchedule
   /** wait for a usable answer after an unauthenticated error (RFC 7296 §2.21.1) */
   errorGraceMs: number
@@ -60,6 +64,8 @@ export const DEFAULT_OPTIONS: EngineOptions = {
   halfOpenLimit: 1_000,
   halfOpenPerAddress: 5,
   halfOpenMs: 30_000,
+  halfOpenJobs: 64,
+  halfOpenLoadMs: 2_000,
   retransmit: { baseMs: 500, factor: 1.8, capMs: 8_000, jitter: 0.1, giveUpMs: 30_000 },
   errorGraceMs: 5_000,
   overlapMs: 5_000,

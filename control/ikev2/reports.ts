@@ -175,7 +175,7 @@ export function reportPeerError(
     code: codeOf(type),
     text: `the peer answered ${during} with ${notifyName(type)}${refusalText(sent)}${proof}`,
     ...(offered ? { allowed: offered } : {}),
-    advice: ADVICE[codeOf(type)] ?? 'see the peer’s log',
+    advice: ADVICE[notifyName(type)] ?? ADVICE[codeOf(type)] ?? 'see the peer’s log',
     explanation: { kind: 'refused-by-peer', notify: notifyName(type), sent },
   })
 }
@@ -197,6 +197,8 @@ const ADVICE: Record<string, string> = {
   'no-proposal': 'make one proposal equal at both ends; the peer’s log names what it allows',
   'auth-failed': 'the peer’s log says whether identity, key or certificate is the cause',
   'ts-unacceptable': 'make traffic-selector local and remote mirror the peer’s',
+  SINGLE_PAIR_REQUIRED:
+    'the peer takes one address on each side: write a tunnel with traffic-selector host for each pair',
 }
 
 /** Which of our payloads an error in an answer is about (RFC 7296 §3.10.1). */

@@ -107,7 +107,7 @@ export function abandonExchange(context: Context, sa: IkeSa): void {
 
 function wipeExchange(context: Context, exchange: Exchange): void {
   const { purpose } = exchange
-  if (purpose.kind === 'auth') releaseOffer(context, purpose.child)
+  if (purpose.kind === 'auth' && purpose.child) releaseOffer(context, purpose.child)
   if (purpose.kind === 'child') releaseOffer(context, purpose.offer)
   if (purpose.kind === 'rekey-ike') wipeDh(purpose.offer.dh)
 }
@@ -149,6 +149,7 @@ export function forget(context: Context, sa: IkeSa): void {
 
 /** No secret and no pending work is left in the record. */
 function silence(context: Context, sa: IkeSa): void {
+  context.state.halfOpen.delete(sa)
   abandonExchange(context, sa)
   dropHandshake(sa)
   cancelJobs(context, sa)

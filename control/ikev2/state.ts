@@ -69,6 +69,8 @@ export type Handshake = {
   peerHashes: HashAlgorithm[] | null
   /** NAT detection was sent and answered */
   natDetection: boolean
+  /** the responder takes an IKE_AUTH without a Child SA (RFC 6023) */
+  childless: boolean
   /** error in clear that came meanwhile (§2.21.1): type of the notify */
   clearError: number | null
   /** as responder: tunnels with these end points, in order of configuration */
@@ -110,7 +112,8 @@ export type IkeOffer = {
 /** What a request of ours was for; the response is handled by the file of that exchange. */
 export type Purpose =
   | { kind: 'init' }
-  | { kind: 'auth'; child: ChildOffer }
+  /** child: what we ask for in IKE_AUTH; null: an IKE SA without a Child SA (RFC 6023) */
+  | { kind: 'auth'; child: ChildOffer | null }
   | { kind: 'child'; offer: ChildOffer }
   | { kind: 'rekey-ike'; offer: IkeOffer }
   | { kind: 'delete-child'; children: ChildSaId[] }
@@ -235,6 +238,8 @@ export type EngineState = {
   bySpi: Map<bigint, IkeSa>
   /** responder SAs by the initiator's SPI and address, to recognise a repeated IKE_SA_INIT */
   byInit: Map<string, IkeSa>
+  /** responder SAs that nobody has authenticated, oldest first */
+  halfOpen: Set<IkeSa>
   children: Map<ChildSaId, ChildSa>
   /** Child SA on which each tunnel sends */
   sending: Map<string, ChildSaId>

@@ -65,6 +65,8 @@ export type PeerConfig = {
   dpd: { interval: number; retries: number } | null // seconds
   natTraversal: 'auto' | 'force' | 'off'
   natTPort: number
+  /** begin without a Child SA where the peer takes that, so that the first one has its own Diffie-Hellman too (RFC 6023) */
+  childless?: boolean
 }
 
 /** Ids are the engine's own, unique for the life of the process. */

@@ -39,9 +39,9 @@ const authRequest: Rule = {
     IDr: [0, 1],
     AUTH: [1, 1], // none would ask for EAP, which is not built
     CP: [0, 1], // ignored: no address assignment
-    SA: [1, 1],
-    TSi: [1, 1],
-    TSr: [1, 1],
+    SA: [0, 1], // none of the three: childless (RFC 6023)
+    TSi: [0, 1],
+    TSr: [0, 1],
   },
 }
 const authResponse: Rule = {
@@ -52,9 +52,9 @@ const authResponse: Rule = {
     CERT: [0, maxCertificates],
     AUTH: [1, 1],
     CP: [0, 1],
-    SA: [1, 1],
-    TSi: [1, 1],
-    TSr: [1, 1],
+    SA: [0, 1],
+    TSi: [0, 1],
+    TSr: [0, 1],
   },
 }
 const createChild: Rule = {
@@ -131,7 +131,15 @@ export function checkLegality(message: Message, encrypted: boolean): Malformed |
   const rule = legality[header.exchange]?.[header.response ? 1 : 0]
   if (!rule) return malformed('ike-exchange', `${header.exchange}`)
   if (rule.encrypted !== encrypted) return malformed('ike-payload-clear')
-  return criticalPayload(payloads) ?? checkRows(rule, payloads, header.response)
+  const refused = criticalPayload(payloads) ?? checkRows(rule, payloads, header.response)
+  return refused ?? (header.exchange === Exchange.IKE_AUTH ? checkChild(payloads) : null)
+}
+
+/** IKE_AUTH asks for a Child SA or does not: its selectors make no sense without its proposals, nor the reverse. */
+function checkChild(payloads: Payload[]): Malformed | null {
+  const has = (kind: Kind) => payloads.some((payload) => payload.kind === kind)
+  if (has('SA') === has('TSi')) return null
+  return syntax(malformed('ike-payload-missing', 'SA, TSi and TSr go together'))
 }
 
 /** Payloads in front of SK: only unknown ones without the critical flag, which are skipped (§2.5). */
