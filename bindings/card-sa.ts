@@ -5,9 +5,11 @@
 
 import type { CardSa, EspCipher, Integrity, TrafficSelector } from '../control/ports.ts'
 import {
+  CIPHER_3DES,
   CIPHER_AES_CBC,
   CIPHER_AES_GCM_16,
   CIPHER_CHACHA20_POLY1305,
+  CIPHER_DES,
   CIPHER_NULL,
   DIRECTION_IN,
   DIRECTION_OUT,
@@ -65,6 +67,8 @@ type Built = { number: number; keyBytes: number; salt?: number; table?: boolean 
 
 /** The suites this card is built for. A later one adds a row here and its kernel there. */
 const CIPHERS: Partial<Record<EspCipher, Built>> = {
+  des: { number: CIPHER_DES, keyBytes: 8 },
+  '3des': { number: CIPHER_3DES, keyBytes: 24 },
   'aes-128': { number: CIPHER_AES_CBC, keyBytes: 16 },
   'aes-192': { number: CIPHER_AES_CBC, keyBytes: 24 },
   'aes-256': { number: CIPHER_AES_CBC, keyBytes: 32 },

@@ -19,7 +19,6 @@ import {
   HEADER_MEMORY_BYTES,
   HEADER_VERSION,
 } from './abi.ts'
-import { KERNEL_SCRATCH_BYTES } from './crypto/scratch.ts'
 import { openBurst } from './inbound.ts'
 import { releaseInbox, takeInbox } from './inbox.ts'
 import { layoutMemory } from './layout.ts'
@@ -29,6 +28,7 @@ import { runMailbox } from './mailbox.ts'
 import { protectBurst } from './outbound.ts'
 import { raise } from './ring.ts'
 import { deleteAllSas } from './sa.ts'
+import { SCRATCH_BYTES } from './suites.ts'
 
 export function abiVersion(): u32 {
   return ABI_VERSION
@@ -51,7 +51,7 @@ export function init(asp: u32): u32 {
   if (header(HEADER_MAGIC) !== ABI_MAGIC || header(HEADER_VERSION) !== ABI_VERSION) return ERROR_VERSION
   if (header(HEADER_MEMORY_BYTES) !== <u32>((<u64>memory.size()) << 16)) return ERROR_VERSION
   if (asp < 1 || asp > header(HEADER_ASPS)) return ERROR_ARGUMENT
-  if (KERNEL_SCRATCH_BYTES > ASP_SCRATCH_BYTES) return ERROR_MEMORY
+  if (SCRATCH_BYTES > ASP_SCRATCH_BYTES) return ERROR_MEMORY
   adopt(asp)
   // an instance that replaces one which trapped must not go on with its numbers and IVs
   const rebuilt = load<u32>(block + ASP_STATE) === ASP_STATE_UP

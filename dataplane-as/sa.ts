@@ -109,7 +109,6 @@ import {
   TUNNEL_FREE,
   TUNNEL_STATE,
 } from './abi.ts'
-import { KERNEL_SCRATCH_BYTES } from './crypto/scratch.ts'
 import {
   atomicLoad,
   atomicStore,
@@ -139,6 +138,7 @@ import {
   NOT_BUILT,
   needsTable,
   QUEUE_NONE,
+  SCRATCH_BYTES,
 } from './suites.ts'
 import { unlinkOutbound } from './tunnel.ts'
 
@@ -407,7 +407,7 @@ export function deleteSa(sa: u32): u32 {
   if (state !== SA_RESERVED) forget(sa, record)
   const bytes = SA_COLD_BYTES
   wipeKeys(sa)
-  memory.fill(block + ASP_SCRATCH, 0, KERNEL_SCRATCH_BYTES)
+  memory.fill(block + ASP_SCRATCH, 0, SCRATCH_BYTES)
   memory.fill(record + 4, 0, bytes - 4)
   atomicStore(record + SA_STATE, SA_FREE)
   return ERROR_NONE

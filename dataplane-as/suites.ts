@@ -3,9 +3,11 @@
 // A hot record names its kernels by queue number (work.ts): jobs of one kernel are collected in one queue.
 
 import {
+  CIPHER_3DES,
   CIPHER_AES_CBC,
   CIPHER_AES_GCM_16,
   CIPHER_CHACHA20_POLY1305,
+  CIPHER_DES,
   CIPHER_NULL,
   INTEGRITY_MD5_96,
   INTEGRITY_NONE,
@@ -16,15 +18,23 @@ import {
 } from './abi.ts'
 import { aesExpandKey } from './crypto/aes.ts'
 import { gcmPrepare } from './crypto/aes-gcm.ts'
+import { desExpandKey, tdesExpandKey } from './crypto/des.ts'
+import { TDES_SCRATCH_BYTES } from './crypto/des-scratch.ts'
 import { hmacPrepare } from './crypto/hmac-keys.ts'
 import { AEAD_TAG_BYTES, HASH_MD5, HASH_SHA1, HASH_SHA256, HASH_SHA384, HASH_SHA512 } from './crypto/job.ts'
+import { KERNEL_SCRATCH_BYTES } from './crypto/scratch.ts'
+
+/** bytes of the kernels' scratch area, whichever kernel runs */
+export const SCRATCH_BYTES: i32 = max<i32>(KERNEL_SCRATCH_BYTES, TDES_SCRATCH_BYTES)
 
 /** cipher queues: QUEUE_NONE has no kernel (NULL) */
 export const QUEUE_NONE: u32 = 0
 export const QUEUE_AES_10: u32 = 1
 export const QUEUE_AES_12: u32 = 2
 export const QUEUE_AES_14: u32 = 3
-export const CIPHER_QUEUES: u32 = 4
+export const QUEUE_DES: u32 = 4
+export const QUEUE_3DES: u32 = 5
+export const CIPHER_QUEUES: u32 = 6
 /** ciphers with an ICV of their own, numbered on in the same field */
 export const QUEUE_GCM_10: u32 = 8
 export const QUEUE_GCM_14: u32 = 9
@@ -50,6 +60,8 @@ export function cipherQueue(cipher: u32, keyBytes: u32): u32 {
     if (keyBytes === 16) return QUEUE_GCM_10
     return keyBytes === 32 ? QUEUE_GCM_14 : NOT_BUILT
   }
+  if (cipher === CIPHER_DES) return keyBytes === 8 ? QUEUE_DES : NOT_BUILT
+  if (cipher === CIPHER_3DES) return keyBytes === 24 ? QUEUE_3DES : NOT_BUILT
   if (cipher !== CIPHER_AES_CBC) return NOT_BUILT
   if (keyBytes === 16) return QUEUE_AES_10
   if (keyBytes === 24) return QUEUE_AES_12
@@ -59,6 +71,11 @@ export function cipherQueue(cipher: u32, keyBytes: u32): u32 {
 /** True for ciphers that authenticate by themselves (RFC 4106, RFC 7634). */
 export function isAead(queue: u32): bool {
   return queue >= QUEUE_GCM_10
+}
+
+/** True for ciphers with blocks of 8 bytes. */
+export function hasSmallBlocks(queue: u32): bool {
+  return queue === QUEUE_DES || queue === QUEUE_3DES
 }
 
 /** True for ciphers that need a big table of their own (KEY_TABLE_BYTES). */
@@ -89,12 +106,13 @@ function hashKeyBytes(queue: u32): u32 {
 /** Bytes of the IV in the packet. */
 export function ivBytes(queue: u32): u32 {
   if (queue === QUEUE_NONE) return 0
-  return isAead(queue) ? 8 : 16
+  return isAead(queue) || hasSmallBlocks(queue) ? 8 : 16
 }
 
 /** The ciphertext is a multiple of this many bytes (RFC 4303 §2.4, RFC 4106 §3.2, RFC 7634 §2). */
 export function blockBytes(queue: u32): u32 {
-  return queue === QUEUE_NONE || isAead(queue) ? 4 : 16
+  if (queue === QUEUE_NONE || isAead(queue)) return 4
+  return hasSmallBlocks(queue) ? 8 : 16
 }
 
 /** Bytes of the ICV: the tag of an AEAD, or the first of the digest (RFC 2403 §2, RFC 2404 §3, RFC 4868 §2.3). */
@@ -117,6 +135,8 @@ export function expandCipherKey(
 ): void {
   if (queue === QUEUE_NONE) return
   if (queue === QUEUE_CHACHA) memory.copy(schedule, key, keyBytes)
+  else if (queue === QUEUE_DES) desExpandKey(key, schedule)
+  else if (queue === QUEUE_3DES) tdesExpandKey(key, schedule)
   else if (needsTable(queue)) gcmPrepare(key, <i32>keyBytes, schedule, table, scratch)
   else aesExpandKey(key, <i32>keyBytes, schedule)
 }

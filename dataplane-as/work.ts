@@ -18,6 +18,7 @@ import {
 import { aesCbcDecrypt, aesCbcEncrypt } from './crypto/aes-cbc.ts'
 import { aesGcmOpen, aesGcmSeal } from './crypto/aes-gcm.ts'
 import { chachaOpen, chachaSeal } from './crypto/chacha-poly.ts'
+import { desCbcDecrypt, desCbcEncrypt, tdesCbcDecrypt, tdesCbcEncrypt } from './crypto/des-cbc.ts'
 import { hmacMd5, hmacSha1, hmacSha256, hmacSha384, hmacSha512 } from './crypto/hmac.ts'
 import {
   AEAD_JOB_AAD,
@@ -48,7 +49,10 @@ import {
   AEAD_QUEUES,
   CIPHER_QUEUES,
   HASH_QUEUES,
+  hasSmallBlocks,
+  QUEUE_3DES,
   QUEUE_CHACHA,
+  QUEUE_DES,
   QUEUE_GCM_10,
   QUEUE_MD5,
   QUEUE_NONE,
@@ -146,7 +150,7 @@ export function addCipherJob(hot: usize, data: usize, bytes: u32): void {
   const job = enqueue(work + AT_CIPHER_COUNTS, queue, work + AT_CIPHERS, CIPHER_QUEUE_BYTES, CIPHER_JOB_BYTES)
   store<u32>(job + CIPHER_JOB_SCHEDULE, load<u32>(hot + HOT_KEYS) + KEY_SCHEDULE)
   store<u32>(job + CIPHER_JOB_DATA, <u32>data)
-  store<u32>(job + CIPHER_JOB_BLOCKS, bytes >> 4)
+  store<u32>(job + CIPHER_JOB_BLOCKS, bytes >> (hasSmallBlocks(queue) ? 3 : 4))
 }
 
 /** HMAC of `bytes` bytes at `data`, and of the number's high half when the SA has ESN; the ICV goes to `icv`. */
@@ -216,6 +220,16 @@ export function cipherAll(encrypt: bool): void {
 
 function runCipher(queue: u32, jobs: usize, count: i32, encrypt: bool): void {
   const scratch = block + ASP_SCRATCH
+  if (queue === QUEUE_DES) {
+    if (encrypt) desCbcEncrypt(jobs, count, scratch)
+    else desCbcDecrypt(jobs, count, scratch)
+    return
+  }
+  if (queue === QUEUE_3DES) {
+    if (encrypt) tdesCbcEncrypt(jobs, count, scratch)
+    else tdesCbcDecrypt(jobs, count, scratch)
+    return
+  }
   const rounds = <i32>(8 + 2 * queue) // AES queues 1, 2, 3: 10, 12, 14
   if (encrypt) aesCbcEncrypt(jobs, count, rounds, scratch)
   else aesCbcDecrypt(jobs, count, rounds, scratch)

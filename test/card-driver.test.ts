@@ -282,9 +282,9 @@ describe('ASPs that fail', () => {
 describe('refusals', () => {
   const cases: [string, Partial<CardSa>, RegExp][] = [
     [
-      'a cipher not built',
-      { cipher: 'des' },
-      /des is not built into this card; built are aes-128, aes-192, aes-256, aes-gcm-128/,
+      'a hash beside an AEAD',
+      { cipher: 'aes-gcm-128', encryptionKey: new Uint8Array(20) },
+      /aes-gcm-128 authenticates by itself; leave out sha1/,
     ],
     [
       'neither encryption nor integrity',

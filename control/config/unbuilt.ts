@@ -3,7 +3,6 @@
 // `unsupported` rows refuse the configuration at each line they find; `not-yet` rows accept the statement, say that
 // it has no effect, and leave everything else as it is.
 
-import type { EspCipher } from '../ports.ts'
 import { LOCAL_CONTEXT } from './defaults.ts'
 import type { Config, IkePolicy, Lined, ManualSa, TunnelConfig } from './model.ts'
 
@@ -14,17 +13,10 @@ export type Unbuilt = {
   find: (config: Config) => number[]
 }
 
-/** In ESP packets; IKE messages take every cipher. */
-const ESP_CIPHERS_NOT_BUILT: readonly EspCipher[] = ['des', '3des']
 /** ASPs that the card of this version has. */
 const ASPS = 2
 
 export const UNSUPPORTED: readonly Unbuilt[] = [
-  ...ESP_CIPHERS_NOT_BUILT.map((cipher) =>
-    row(`esp encryption ${cipher}`, 'use aes-128, aes-192 or aes-256', (config) =>
-      espCipherLines(config, cipher),
-    ),
-  ),
   row(
     'IKE version 1',
     'use version 2',
@@ -132,13 +124,6 @@ function tunnelLines(statement: string, applies: (tunnel: TunnelConfig) => boole
 
 function manualLines(config: Config, applies: (sa: ManualSa) => boolean): number[] {
   return all(config.ipsecSas).flatMap((each) => each.sas.filter(applies).map((sa) => sa.line))
-}
-
-function espCipherLines(config: Config, cipher: EspCipher): number[] {
-  return [
-    ...linesOf(config.ipsecProposals, 'esp encryption', (proposal) => proposal.espEncryption === cipher),
-    ...manualLines(config, (sa) => sa.encryption?.cipher === cipher),
-  ]
 }
 
 function otherContexts(config: Config): number[] {
