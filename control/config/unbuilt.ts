@@ -28,11 +28,6 @@ export const UNSUPPORTED: readonly Unbuilt[] = [
     policyLines('mode', (policy) => policy.mode !== undefined),
   ),
   row(
-    'ppk',
-    'delete the line',
-    policyLines('ppk', (policy) => policy.ppk !== undefined),
-  ),
-  row(
     'mobike',
     'delete the line',
     policyLines('mobike', (policy) => policy.mobike),

@@ -11,7 +11,7 @@ import { decodeIdentity, describeIdentity, idBody, matchesIdentity } from '../wi
 import { NotifyError, NotifyStatus } from '../wire/notify.ts'
 import { describeChildSuite } from '../wire/proposals.ts'
 import { Exchange, type Payload } from '../wire/types.ts'
-import { checkAuth, makeAuth } from './authenticate.ts'
+import { checkAuth } from './authenticate.ts'
 import { certificatePayloads, certificateRequests, ownIdentity, wantedIdentity } from './certificates.ts'
 import { errorIn, judgeAnswer, makeOffer, offerPayloads } from './child-offer.ts'
 import { installChild } from './children.ts'
@@ -21,6 +21,7 @@ import { sendRequest } from './exchange.ts'
 import { establish, failHandshake, finishHandshake, isInitialContact, waitingTunnels } from './handshake.ts'
 import { releaseOffer } from './offers.ts'
 import { find, notify } from './payloads.ts'
+import { NO_PPK, prove, settlePpk } from './ppk.ts'
 import {
   type AuthFault,
   MALFORMED_IDENTITY,
@@ -40,11 +41,12 @@ export function beginAuth(context: Context, sa: IkeSa) {
   const peer = sa.peer!
   const identity = ownIdentity(peer)
   if (!identity) return fail(context, sa, 'our local-id cannot be sent', 'no-certificate')
-  makeAuth(context, sa, peer, idBody(identity.idType, identity.data), (later, auth) => {
+  if (peer.ppk?.required && !sa.handshake!.usesPpk) return fail(context, sa, NO_PPK, 'auth-failed')
+  prove(context, sa, peer, idBody(identity.idType, identity.data), (later, auth, more) => {
     if (!auth.ok) return fail(later, sa, auth.why, 'no-certificate')
     const isChildless = peer.childless === true && sa.handshake!.childless
     const child = isChildless ? null : makeOffer(later, peer, null, true)
-    const payloads = requestPayloads(later, sa, identity, auth.payload, child)
+    const payloads = [...requestPayloads(later, sa, identity, auth.payload, child), ...more]
     sendRequest(later, sa, Exchange.IKE_AUTH, payloads, { kind: 'auth', child })
   })
 }
@@ -95,6 +97,8 @@ export function receiveAuthResponse(
     reportIdentity(context, { tunnel: peer.tunnel, peer: sa.remote }, identity.value, [peer])
     return refusePeer(context, sa, null, null, child)
   }
+  const unused = settlePpk(sa, peer, payloads)
+  if (unused) return refusePeer(context, sa, unused, identity.value, child)
   checkAuth(context, sa, peer, payloads, identity.value, idr.raw.slice(), (later, fault) => {
     if (fault !== null) return refusePeer(later, sa, fault, identity.value, child)
     sa.remoteId = describeIdentity(identity.value)

@@ -16,6 +16,7 @@ import { sendResponse } from './exchange.ts'
 import { establish, finishHandshake, honourInitialContact } from './handshake.ts'
 import { find, hasNotify, notify } from './payloads.ts'
 import { tunnelsOn } from './peers.ts'
+import { choosePpk } from './ppk.ts'
 import {
   type AuthFault,
   MALFORMED_IDENTITY,
@@ -43,7 +44,9 @@ export function receiveAuthRequest(context: Context, sa: IkeSa, message: Message
     return refuse(context, sa, message, datagram, null, null)
   }
   sa.peer = peer
-  checkAuth(context, sa, peer, payloads, identity.value, idi.raw, (later, fault) => {
+  const judged = choosePpk(sa, peer, payloads)
+  if (!judged.ok) return refuse(context, sa, message, datagram, judged.fault, identity.value)
+  checkAuth(context, sa, peer, judged.payloads, identity.value, idi.raw, (later, fault) => {
     if (fault !== null) return refuse(later, sa, message, datagram, fault, identity.value)
     sa.remoteId = describeIdentity(identity.value)
     proveOurselves(later, sa, message, datagram, identity.value)
@@ -118,6 +121,7 @@ function proveOurselves(
       { kind: 'IDr', ...identity, raw },
       ...certificatePayloads(peer),
       auth.payload,
+      ...(sa.hasPpk ? [notify(NotifyStatus.PPK_IDENTITY)] : []),
     ])
   })
 }

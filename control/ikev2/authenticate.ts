@@ -28,7 +28,8 @@ const SHA1_RSA: SignatureAlgorithm = { key: 'rsa-pkcs1', hash: 'sha1' }
 /** Octets that our AUTH covers: our first message, the peer's nonce, our identity under our SK_p. */
 function ownOctets(sa: IkeSa, idRaw: Uint8Array): Uint8Array {
   const { ownMessage, peerNonce } = sa.handshake!
-  const skP = sa.role === 'initiator' ? sa.keys!.pi : sa.keys!.pr
+  const { pi, pr } = sa.handshake!.proofKeys ?? sa.keys!
+  const skP = sa.role === 'initiator' ? pi : pr
   return authOctets(ownMessage, peerNonce, prfOf(sa), skP, idRaw)
 }
 

@@ -37,6 +37,7 @@ export function createHeir(context: Context, old: IkeSa, agreed: AgreedIke, shar
   sa.state = 'fresh'
   sa.nat = old.nat
   sa.fragmentation = old.fragmentation
+  sa.hasPpk = old.hasPpk
   sa.remoteId = old.remoteId
   sa.endAt = context.now + context.options.replacedMs
   return sa

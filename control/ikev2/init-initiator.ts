@@ -71,6 +71,8 @@ function newHandshake(context: Context, peer: PeerConfig): Handshake {
     keRounds: 0,
     peerHashes: null,
     natDetection: false,
+    usesPpk: false,
+    proofKeys: null,
     childless: false,
     clearError: null,
     candidates: [],
@@ -111,6 +113,7 @@ function initPayloads(context: Context, sa: IkeSa): Payload[] {
     ...natNotifies(context, peer.natTraversal, sa, sa.local, sa.remote),
     notify(NotifyStatus.SIGNATURE_HASH_ALGORITHMS, hashes),
     ...(context.options.fragmentation ? [notify(FRAGMENTATION)] : []),
+    ...(peer.ppk ? [notify(NotifyStatus.USE_PPK)] : []),
   ]
 }
 
@@ -232,6 +235,7 @@ function keepAnswer(handshake: Handshake, payloads: Payload[], datagram: IkeData
   handshake.peerPublic = find(payloads, 'KE')!.data.slice()
   handshake.peerNonce = find(payloads, 'NONCE')!.data.slice()
   handshake.peerMessage = datagram.data.slice()
+  handshake.usesPpk = hasNotify(payloads, NotifyStatus.USE_PPK)
   handshake.childless = hasNotify(payloads, NotifyStatus.CHILDLESS_IKEV2_SUPPORTED)
   handshake.peerHashes = hashes ? decodeHashAlgorithms(hashes.data) : null
 }

@@ -174,6 +174,8 @@ function newHandshake(context: Context, message: Message, chosen: Chosen, datagr
     keRounds: 0,
     peerHashes: hashes ? decodeHashAlgorithms(hashes.data) : null,
     natDetection: false,
+    usesPpk: hasNotify(message.payloads, NotifyStatus.USE_PPK) && chosen.peers.some(({ ppk }) => ppk),
+    proofKeys: null,
     childless: false,
     clearError: null,
     candidates: chosen.peers,
@@ -190,7 +192,7 @@ function answer(context: Context, sa: IkeSa, chosen: Chosen, datagram: IkeDatagr
 }
 
 function answerPayloads(context: Context, sa: IkeSa, chosen: Chosen): Payload[] {
-  const { dh, nonce, natDetection } = sa.handshake!
+  const { dh, nonce, natDetection, usesPpk } = sa.handshake!
   const { suite, proposal, peers } = chosen
   const [answer] = encodeIkeProposals([suite], nothing)
   const allowSha1 = peers.some((peer) => peer.allowSha1Signatures)
@@ -202,6 +204,7 @@ function answerPayloads(context: Context, sa: IkeSa, chosen: Chosen): Payload[] 
     ...(natDetection ? natNotifies(context, peers[0].natTraversal, sa, sa.local, sa.remote) : []),
     notify(NotifyStatus.SIGNATURE_HASH_ALGORITHMS, hashes),
     ...(sa.fragmentation ? [notify(FRAGMENTATION)] : []),
+    ...(usesPpk ? [notify(NotifyStatus.USE_PPK)] : []),
     notify(NotifyStatus.CHILDLESS_IKEV2_SUPPORTED),
     ...certificateRequests(peers),
   ]

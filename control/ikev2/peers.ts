@@ -39,6 +39,8 @@ const shape = (peer: PeerConfig) =>
     peer.natTPort,
     peer.role,
     peer.dpd,
+    peer.ppk?.id,
+    peer.ppk?.required,
   ])
 
 const sameSecret = (a: Uint8Array | null, b: Uint8Array | null): boolean =>
@@ -50,6 +52,7 @@ export function sharesIkeSa(a: PeerConfig, b: PeerConfig): boolean {
     shape(a) === shape(b) &&
     sameSecret(a.localPsk, b.localPsk) &&
     sameSecret(a.remotePsk, b.remotePsk) &&
+    sameSecret(a.ppk?.key ?? null, b.ppk?.key ?? null) &&
     (a.certificate?.key ?? null) === (b.certificate?.key ?? null)
   )
 }

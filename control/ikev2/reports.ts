@@ -132,6 +132,7 @@ const AUTH_ADVICE: Record<string, string> = {
   'pre-shared-key': 'make pre-shared-key equal at both ends',
   identity: 'make remote-id here and local-id at the peer equal',
   'identity-mismatch': 'the peer’s local-id must stand in its certificate',
+  ppk: 'make ppk equal at both ends: the name, the key, and whether it is required',
   method: 'make remote-auth here and local-auth at the peer equal',
   'certificate-expired': 'the peer needs a new certificate; see also the clock of this host',
   'certificate-not-yet-valid': 'see the clocks of both hosts',

@@ -1,6 +1,7 @@
 // Making, finding and ending IKE SAs. Ending wipes everything secret on every path.
 
 import { wipeIkeKeys } from '../crypto/keys.ts'
+import { wipePpkKeys } from '../crypto/ppk.ts'
 import { wipe } from '../crypto/suite.ts'
 import type { Endpoint } from '../ports.ts'
 import type { PeerConfig, Reason } from '../sa/contract.ts'
@@ -41,6 +42,7 @@ export function createIkeSa(context: Context, fields: NewIkeSa): IkeSa {
     suite: null,
     keys: null,
     nat: { local: false, remote: false },
+    hasPpk: false,
     fragmentation: false,
     firstFragment: null,
     remoteId: null,
@@ -94,6 +96,7 @@ export function dropHandshake(sa: IkeSa): void {
   if (!handshake) return
   wipeDh(handshake.dh)
   wipe(handshake.nonce, handshake.cookie)
+  if (handshake.proofKeys) wipePpkKeys(handshake.proofKeys)
   sa.handshake = null
 }
 

@@ -5,6 +5,7 @@
 
 import type { CookieSecrets } from '../crypto/cookie.ts'
 import type { IkeKeys } from '../crypto/keys.ts'
+import type { PpkKeys } from '../crypto/ppk.ts'
 import type { Reassembly } from '../crypto/reassembly.ts'
 import type {
   CryptoJob,
@@ -69,6 +70,10 @@ export type Handshake = {
   peerHashes: HashAlgorithm[] | null
   /** NAT detection was sent and answered */
   natDetection: boolean
+  /** both ends use post-quantum pre-shared keys (RFC 8784) */
+  usesPpk: boolean
+  /** keys that our AUTH or the peer's is made with, in place of those of the SA; d comes with them */
+  proofKeys: PpkKeys | null
   /** the responder takes an IKE_AUTH without a Child SA (RFC 6023) */
   childless: boolean
   /** error in clear that came meanwhile (§2.21.1): type of the notify */
@@ -195,6 +200,8 @@ export type IkeSa = {
   handshake: Handshake | null
   /** who is behind a NAT, or pretends to be (§2.23) */
   nat: { local: boolean; remote: boolean }
+  /** a post-quantum pre-shared key is in the keys (RFC 8784) */
+  hasPpk: boolean
   /** both ends said so in IKE_SA_INIT (RFC 7383 §2.3) */
   fragmentation: boolean
   /** digest of fragment 1 of the peer's latest fragmented request */

@@ -65,6 +65,8 @@ export type PeerConfig = {
   dpd: { interval: number; retries: number } | null // seconds
   natTraversal: 'auto' | 'force' | 'off'
   natTPort: number
+  /** post-quantum pre-shared key (RFC 8784); required: without it there is no tunnel */
+  ppk?: { id: string; key: Uint8Array; required: boolean } | null
   /** begin without a Child SA where the peer takes that, so that the first one has its own Diffie-Hellman too (RFC 6023) */
   childless?: boolean
 }

@@ -76,7 +76,7 @@ function negotiation(config: Config, tunnel: TunnelConfig, policy: IkePolicy) {
 }
 
 function authentication(config: Config, policy: IkePolicy, files: Files) {
-  const { localAuth, remoteAuth, psk } = policy
+  const { localAuth, remoteAuth, psk, ppk } = policy
   const signs = localAuth !== 'pre-shared-key'
   const verifies = remoteAuth !== 'pre-shared-key'
   const certificate = signs ? loaded(loadIdentity(config.pki, policy.identity ?? '', files)) : null
@@ -90,6 +90,7 @@ function authentication(config: Config, policy: IkePolicy, files: Files) {
     trust: verifies ? loaded(loadTrust(config.pki, policy.trust ?? '', files)) : [],
     crls: verifies ? loaded(loadCrls(config.pki, files)) : [],
     allowSha1Signatures: config.legacyCrypto,
+    ppk: ppk ? { ...ppk, key: secretBytes(ppk.key, files) } : null,
   }
 }
 
@@ -115,6 +116,7 @@ export function finishPeer(template: PeerTemplate, local: Address, remote: Endpo
     remoteId: remoteIdOf(policy, remote?.address ?? null),
     localPsk: ownCopy(template.localPsk),
     remotePsk: ownCopy(template.remotePsk),
+    ppk: template.ppk ? { ...template.ppk, key: new Uint8Array(template.ppk.key) } : null,
   }
 }
 
@@ -130,9 +132,10 @@ function ownCopy(secret: Uint8Array | null): Uint8Array | null {
 
 /** Wipes the pre-shared keys of templates that are no longer needed. */
 export function wipePeers(peers: Iterable<PeerTemplate>) {
-  for (const { localPsk, remotePsk } of peers) {
+  for (const { localPsk, remotePsk, ppk } of peers) {
     localPsk?.fill(0)
     remotePsk?.fill(0)
+    ppk?.key.fill(0)
   }
 }
 

@@ -1,0 +1,63 @@
+// Post-quantum pre-shared keys against strongSwan 5.9.8 (RFC 8784): required on both sides, whoever begins, and a peer
+// that has none.
+
+import assert from 'node:assert/strict'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type BedOptions, interopTest, withBed } from './bed.ts'
+import { AES128_SHA1, OUR_FILES, type OurOptions, ourConfig, swanConfig } from './config.ts'
+
+const PINGS = 10
+const PPK = '00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff'
+
+function options(role: OurOptions['role'], ours: string[], theirs: 'none' | 'required'): BedOptions {
+  const suite = AES128_SHA1
+  const swan = swanConfig({ suite })
+  const named = theirs === 'required' ? 'ppk_id = quantum\nppk_required = yes\n' : ''
+  return {
+    config: ourConfig({ suite, role, policy: ours }),
+    files: OUR_FILES,
+    swan: {
+      ...swan,
+      connection: named + swan.connection,
+      secrets: `${swan.secrets}\nppk-1 {\nid-1 = quantum\nsecret = 0x${PPK}\n}`,
+    },
+  }
+}
+
+for (const [role, who] of [
+  ['initiator', 'we initiate'],
+  ['responder', 'they initiate'],
+] as const) {
+  interopTest(`a PPK that both require, ${who}, and an IKE SA renewed`, () =>
+    withBed(options(role, [`ppk quantum hex ${PPK} required`], 'required'), async (bed) => {
+      if (role === 'responder') bed.peer.swanctl('--initiate', '--child', 'net')
+      await bed.reach('up')
+      assert.equal(await bed.ping('left', PINGS), PINGS)
+      assert.match(bed.peer.log(), /PPK/)
+      bed.peer.swanctl('--rekey', '--ike', 'peer')
+      await sleep(1_000)
+      bed.peer.swanctl('--rekey', '--child', 'net')
+      await sleep(1_000)
+      assert.equal(await bed.ping('right', PINGS), PINGS)
+    }),
+  )
+}
+
+interopTest('a PPK of ours that is optional, against a peer without', () =>
+  withBed(options('initiator', [`ppk quantum hex ${PPK}`], 'none'), async (bed) => {
+    await bed.reach('up')
+    assert.equal(await bed.ping('left', PINGS), PINGS)
+  }),
+)
+
+interopTest('a PPK that the peer requires and we do not have: auth-failed', () =>
+  withBed(options('initiator', [], 'required'), async (bed) => {
+    const deadline = performance.now() + 20_000
+    let reason: unknown = null
+    while (reason !== 'auth-failed') {
+      assert.ok(performance.now() < deadline, `reason ${reason}`)
+      await sleep(100)
+      reason = (await bed.tunnel()).reason
+    }
+  }),
+)
