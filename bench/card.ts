@@ -79,7 +79,7 @@ export function benchIdle(selection: Selection, idle: number): Row[] {
     )
     const outcome = hold({ candidate, reference, units: lengths.length }, selection.pace)
     return {
-      suite: `${suite.name}, ${idle} idle SAs vs none`,
+      suite: `${idle} idle SAs`,
       direction,
       size: 64,
       batch: lengths.length,

@@ -6,6 +6,7 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { AspLoop } from './asp-loop.ts'
 import { ASP_BUSY, ASP_STOP, type AspReport, type AspStart } from './asp-worker.ts'
+import { warmUp } from './card-warm.ts'
 import { monotonic } from './clock.ts'
 import { LinuxAspIo } from './linux/asp-io.ts'
 
@@ -26,6 +27,7 @@ function run({ module, memory, asp, loan, words }: AspStart): void {
     },
     (failure) => report({ kind: 'failed', failure }),
   )
+  if (asp === 1) warmUp(module) // optimised code belongs to the module: the other threads profit
   turn(loop, io!, words)
   Atomics.store(words, ASP_BUSY, 0)
   report({ kind: 'stopped' })

@@ -56,6 +56,18 @@ test('card --json is the contract of its readers, the chart is SVG', async () =>
   rmSync(file)
 })
 
+test('10,000 idle SAs cost next to nothing', async () => {
+  const { code, out } = await bench('card', '--idle', '10000', '--rounds', '20', '--json')
+  assert.equal(code, 0)
+  const { rows } = (JSON.parse(out) as { data: { rows: Row[] } }).data
+  assert.deepEqual(
+    rows.map(({ direction }) => direction),
+    ['out', 'in'],
+  )
+  // 90 % is wanted; what a busy machine adds to a median of alternating rounds is allowed for
+  for (const { direction, ratio } of rows) assert.ok(ratio > 0.8, `${direction}: ${ratio}`)
+})
+
 test('kernel prints a table and a chart that fit a terminal', async () => {
   const { code, out } = await bench('kernel', '--suite', 'hmac-sha1', '--size', '64', '--rounds', '2')
   assert.equal(code, 0)
