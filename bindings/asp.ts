@@ -6,7 +6,6 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { AspLoop } from './asp-loop.ts'
 import { ASP_BUSY, ASP_STOP, type AspReport, type AspStart } from './asp-worker.ts'
-import { warmUp } from './card-warm.ts'
 import { monotonic } from './clock.ts'
 import { LinuxAspIo } from './linux/asp-io.ts'
 
@@ -14,7 +13,7 @@ function report(message: AspReport): void {
   parentPort?.postMessage(message)
 }
 
-function run({ module, memory, asp, loan, words }: AspStart): void {
+async function run({ module, memory, asp, loan, words }: AspStart): Promise<void> {
   let io: LinuxAspIo | null = null
   const loop = new AspLoop(
     module,
@@ -27,10 +26,16 @@ function run({ module, memory, asp, loan, words }: AspStart): void {
     },
     (failure) => report({ kind: 'failed', failure }),
   )
-  if (asp === 1) warmUp(module) // optimised code belongs to the module: the other threads profit
+  if (asp === 1) await warm(module)
   turn(loop, io!, words)
   Atomics.store(words, ASP_BUSY, 0)
   report({ kind: 'stopped' })
+}
+
+/** Once a process: optimised code belongs to the module. Read only now, so that it does not delay the sockets. */
+async function warm(module: WebAssembly.Module): Promise<void> {
+  const { warmUp } = await import('./card-warm.ts')
+  warmUp(module)
 }
 
 function turn(loop: AspLoop, io: LinuxAspIo, words: Int32Array): void {
@@ -43,4 +48,4 @@ function turn(loop: AspLoop, io: LinuxAspIo, words: Int32Array): void {
   }
 }
 
-run(workerData as AspStart)
+await run(workerData as AspStart)
