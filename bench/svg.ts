@@ -3,9 +3,9 @@
 import type { Row } from './report.ts'
 
 const WIDTH = 860
-const LEFT = 150
+const LEFT = 160
 const RIGHT = 60
-const TOP = 64
+const TOP = 84
 const BAR = 13
 const GROUP_GAP = 16
 const TICKS = [1, 2, 5, 10, 20, 50, 100]
@@ -59,9 +59,9 @@ function grid(tick: number, x: number, bottom: number): string {
 function legend(): string {
   return Object.entries(COLOURS)
     .map(([size, colour], index) => {
-      const x = WIDTH - RIGHT - 320 + index * 90
+      const x = 14 + index * 90
       const name = size === 'imix' ? 'IMIX' : `${size} bytes`
-      return `<rect x="${x}" y="14" width="11" height="11" fill="${colour}"/><text x="${x + 16}" y="24" class="dim">${name}</text>`
+      return `<rect x="${x}" y="36" width="11" height="11" fill="${colour}"/><text x="${x + 16}" y="46" class="dim">${name}</text>`
     })
     .join('')
 }

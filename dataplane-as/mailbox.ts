@@ -57,7 +57,8 @@ import {
 import { add } from './counters.ts'
 import { atomicLoad, atomicStore, block, cold, ready, sas, self } from './machine.ts'
 import { openEvent, peekCommand, publishEvent, raise, releaseCommand } from './ring.ts'
-import { addSa, checkSelectorRange, deleteAllSas, deleteSa, hotOf, setSelectors } from './sa.ts'
+import { addSa, deleteAllSas, deleteSa, hotOf } from './sa.ts'
+import { checkSelectorRange, setSelectors } from './sa-selectors.ts'
 import {
   activateOutbound,
   deleteTunnel,

@@ -12,28 +12,21 @@ import {
   ERROR_FIELD,
   ERROR_INDEX,
   ERROR_NONE,
-  ERROR_SELECTOR,
   ERROR_SPI,
   ERROR_STATE,
   ERROR_SUITE,
   EVENT_SA_HARD,
   HEADER_KEY_TABLES,
   HEADER_KEYS,
-  HEADER_SELECTOR_TABLE,
-  HEADER_SELECTORS,
   HEADER_TABLES,
   HOT_BLOCK_BYTES,
   HOT_BUNDLE,
   HOT_BUNDLE_SPI,
   HOT_CIPHER,
   HOT_DEADLINE,
-  HOT_DESTINATION_COUNT,
-  HOT_FLAG_ANY,
   HOT_FLAG_BUNDLED,
   HOT_FLAG_ESN,
   HOT_FLAG_HARD_RAISED,
-  HOT_FLAG_IPV4,
-  HOT_FLAG_IPV6,
   HOT_FLAGS,
   HOT_HARD_BYTES,
   HOT_HARD_PACKETS,
@@ -47,8 +40,6 @@ import {
   HOT_SEQUENCE_LIMIT,
   HOT_SOFT_BYTES,
   HOT_SOFT_PACKETS,
-  HOT_SOURCE_COUNT,
-  HOT_SOURCES,
   HOT_SPI,
   HOT_TABLE,
   HOT_TUNNEL,
@@ -100,11 +91,6 @@ import {
   SA_TUNNEL,
   SA_VALID,
   SA_WINDOW,
-  SELECTOR_BYTES,
-  SELECTOR_END_PORT,
-  SELECTOR_FAMILY,
-  SELECTOR_PROTOCOL,
-  SELECTOR_START_PORT,
   TUNNEL_ASP,
   TUNNEL_FREE,
   TUNNEL_STATE,
@@ -125,6 +111,7 @@ import {
 } from './machine.ts'
 import { wordsFor } from './replay.ts'
 import { raise } from './ring.ts'
+import { checkSelectorRange, setSelectors } from './sa-selectors.ts'
 import { findSpi, insertSpi, NOT_FOUND, removeSpi } from './spi-index.ts'
 import {
   blockBytes,
@@ -245,27 +232,6 @@ function checkSelectors(record: usize): u32 {
   return checkSelectorRange(load<u32>(record + SA_SELECTOR_FIRST), sources, destinations)
 }
 
-/** Both sides or none, inside the table, each entry readable. */
-export function checkSelectorRange(first: u32, sources: u32, destinations: u32): u32 {
-  if (sources === 0 && destinations === 0) return ERROR_NONE
-  if (sources === 0 || destinations === 0) return ERROR_SELECTOR
-  const all = <u64>first + <u64>sources + <u64>destinations
-  if (all > <u64>header(HEADER_SELECTORS)) return ERROR_SELECTOR
-  for (let i = first; i < <u32>all; i++) {
-    const selector = selectorAddress(i)
-    const family = load<u32>(selector + SELECTOR_FAMILY)
-    const known = family === 4 || family === 6
-    if (!known || load<u32>(selector + SELECTOR_PROTOCOL) > 255) return ERROR_SELECTOR
-    if (load<u32>(selector + SELECTOR_START_PORT) > 65535) return ERROR_SELECTOR
-    if (load<u32>(selector + SELECTOR_END_PORT) > 65535) return ERROR_SELECTOR
-  }
-  return ERROR_NONE
-}
-
-function selectorAddress(index: u32): usize {
-  return header(HEADER_SELECTOR_TABLE) + index * SELECTOR_BYTES
-}
-
 function expandKeys(sa: u32, record: usize): void {
   const keys = keyBlock(sa)
   memory.fill(keys, 0, KEY_BLOCK_BYTES)
@@ -353,19 +319,6 @@ function fillSuite(hot: usize, cipher: u32, hash: u32): void {
 function limit(field: usize): u64 {
   const value = load<u64>(field)
   return value === 0 ? NEVER : value
-}
-
-/** Points the hot record at checked selectors and notes which families they admit. */
-export function setSelectors(hot: usize, first: u32, sources: u32, destinations: u32): void {
-  let flags = load<u32>(hot + HOT_FLAGS) & ~(HOT_FLAG_ANY | HOT_FLAG_IPV4 | HOT_FLAG_IPV6)
-  if (sources === 0) flags |= HOT_FLAG_ANY | HOT_FLAG_IPV4 | HOT_FLAG_IPV6
-  for (let i: u32 = 0; i < sources; i++) {
-    flags |= load<u32>(selectorAddress(first + i) + SELECTOR_FAMILY) === 4 ? HOT_FLAG_IPV4 : HOT_FLAG_IPV6
-  }
-  store<u32>(hot + HOT_SOURCES, <u32>selectorAddress(first))
-  store<u32>(hot + HOT_SOURCE_COUNT, sources)
-  store<u32>(hot + HOT_DESTINATION_COUNT, destinations)
-  store<u32>(hot + HOT_FLAGS, flags)
 }
 
 function wipeRawKeys(record: usize): void {
