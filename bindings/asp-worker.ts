@@ -16,4 +16,8 @@ export type AspStart = {
   words: Int32Array
 }
 
-export type AspReport = { kind: 'failed'; failure: AspFailure } | { kind: 'stopped' }
+export type AspReport =
+  | { kind: 'failed'; failure: AspFailure }
+  /** the kernel refused a datagram of this tunnel (its number in the card): larger than the path carries */
+  | { kind: 'too-big'; tunnel: number }
+  | { kind: 'stopped' }

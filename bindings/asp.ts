@@ -21,7 +21,7 @@ async function run({ module, memory, asp, loan, words }: AspStart): Promise<void
     asp,
     monotonic(),
     (view) => {
-      io = new LinuxAspIo(view, loan)
+      io = new LinuxAspIo(view, loan, (tunnel) => report({ kind: 'too-big', tunnel }))
       return io
     },
     (failure) => report({ kind: 'failed', failure }),

@@ -1,7 +1,9 @@
-// The card as the machine offers it: the driver, and with each tunnel the device it uses finds its ASP.
+// The card as the machine offers it: the driver, and with each tunnel the device it uses finds its ASP and the MTU
+// of its path is watched.
 
-import type { CardTunnel, TunnelRef } from '../control/ports.ts'
+import type { Address, CardEvent, CardTunnel, Encapsulation, Endpoint, TunnelRef } from '../control/ports.ts'
 import { CardDriver, type CardOptions } from './card.ts'
+import { type MeasurePath, PathWatch } from './path-watch.ts'
 
 /** Who moves devices between ASPs. */
 export type DeviceSwitch = {
@@ -14,14 +16,46 @@ export type DeviceSwitch = {
 export class AttachedCard extends CardDriver {
   readonly #switch: DeviceSwitch
   readonly #names = new Map<TunnelRef, string>()
+  readonly #paths: PathWatch
+  readonly #handlers: ((event: CardEvent) => void)[] = []
+  #found: CardEvent[] = []
 
-  constructor(options: CardOptions, deviceSwitch: DeviceSwitch) {
+  constructor(options: CardOptions, deviceSwitch: DeviceSwitch, measure: MeasurePath) {
     super(options)
     this.#switch = deviceSwitch
+    this.#paths = new PathWatch(measure, (tunnel, mtu) => this.#found.push({ kind: 'path-mtu', tunnel, mtu }))
+  }
+
+  override onEvent(handler: (event: CardEvent) => void): void {
+    super.onEvent(handler)
+    this.#handlers.push(handler)
+  }
+
+  override poll(): void {
+    super.poll()
+    const found = this.#found
+    this.#found = []
+    for (const event of found) for (const handler of this.#handlers) handler(event)
+  }
+
+  /** The kernel refused a datagram of this tunnel as too big for its path; the next poll() tells what it knows now. */
+  pathTooSmall(tunnel: TunnelRef): void {
+    this.#paths.look(tunnel)
+  }
+
+  /** An ICMP error came back for a datagram to this address. */
+  pathQuestioned(remote: Address): void {
+    this.#paths.lookAt(remote)
+  }
+
+  /** What was learned of paths grows old: looks at every one again. */
+  lookAtPaths(): void {
+    this.#paths.lookAll()
   }
 
   override setTunnel(tunnel: CardTunnel, ref?: TunnelRef): TunnelRef {
     const set = super.setTunnel(tunnel, ref)
+    this.#paths.set(set, tunnel.local, tunnel.remote.address)
     const before = this.#names.get(set)
     this.#names.set(set, tunnel.device)
     if (before !== undefined && before !== tunnel.device) this.#leave(before)
@@ -29,8 +63,14 @@ export class AttachedCard extends CardDriver {
     return set
   }
 
+  override setPeer(ref: TunnelRef, remote: Endpoint, encapsulation: Encapsulation): void {
+    super.setPeer(ref, remote, encapsulation)
+    this.#paths.setRemote(ref, remote.address)
+  }
+
   override deleteTunnel(ref: TunnelRef): void {
     super.deleteTunnel(ref)
+    this.#paths.delete(ref)
     const name = this.#names.get(ref)
     this.#names.delete(ref)
     if (name !== undefined) this.#leave(name)

@@ -40,6 +40,7 @@ export const DROP_REASONS: readonly DropReason[] = [
   row(abi.DROP_RECEIVE_TRUNCATED, 'receive-truncated', 'a received datagram was larger than its buffer'),
   row(abi.DROP_TRAP, 'trap', 'the card stopped over a burst; its SAs are renewed'),
   row(abi.DROP_NO_ADDRESS, 'no-address', 'a tunnel had no usable address to send to or from'),
+  row(abi.DROP_PATH_MTU, 'path-mtu', 'a protected datagram with DF is larger than the path carries'),
 ]
 
 const byNumber = new Map(DROP_REASONS.map((reason) => [reason.number, reason]))

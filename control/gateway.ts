@@ -298,6 +298,8 @@ export class Gateway {
         return this.#aspReady(event.asp)
       case 'unknown-spi':
         return this.#unknownSpi(event)
+      case 'path-mtu':
+        return this.#pathMtu(this.dataplane.nameOf(event.tunnel), event.mtu)
       case 'peer-address':
         return this.#peerAddress(this.dataplane.nameOf(event.tunnel), event.remote)
     }
@@ -305,6 +307,10 @@ export class Gateway {
 
   #acquire(tunnel: string | undefined) {
     if (tunnel !== undefined) this.#submit({ kind: 'acquire', tunnel })
+  }
+
+  #pathMtu(tunnel: string | undefined, mtu: number) {
+    if (tunnel !== undefined) this.dataplane.pathMtu(tunnel, mtu)
   }
 
   /** The card says where an authentic packet came from; whether the peer is followed there is the engine's to say. */

@@ -101,6 +101,11 @@ export type CardEvent =
   | { kind: 'sa-soft' | 'sa-hard' | 'sequence-near-wrap'; sa: SaRef }
   | { kind: 'peer-address'; tunnel: TunnelRef; remote: Endpoint }
   | { kind: 'unknown-spi'; spi: number; source: Endpoint }
+  /**
+   * What the way to the peer carries, bytes of the outer IP packet: told when the end points are set and whenever
+   * it has changed (RFC 1191, RFC 8201). Datagrams above it leave in fragments or, with DF, not at all.
+   */
+  | { kind: 'path-mtu'; tunnel: TunnelRef; mtu: number }
   | { kind: 'asp-failed'; asp: number; reason: string }
 
 /** One packet's way through the card, for `trace packet`. */

@@ -664,3 +664,4 @@ export const DROP_DEVICE_FAILED = 41
 export const DROP_RECEIVE_TRUNCATED = 42
 export const DROP_TRAP = 43
 export const DROP_NO_ADDRESS = 44
+export const DROP_PATH_MTU = 45

@@ -1,21 +1,12 @@
 // "Packet too big" to the sender of a packet in clear that does not fit its tunnel and may not be fragmented:
 // ICMP destination unreachable, code 4 (RFC 1191 §4) or ICMPv6 packet too big (RFC 4443 §3.2).
 //
-// The answer comes from our own tunnel address, or from the packet's destination where the families differ. None is
-// made for ICMP errors, later fragments, multicast (RFC 1122 §3.2.2, RFC 4443 §2.4), and none above the rate limit.
+// The answer comes from the packet's destination: it enters the host through the tunnel's device, where the kernel
+// discards a packet from an address of the host itself, and from one whose way back is another. None is made for
+// ICMP errors, later fragments, multicast (RFC 1122 §3.2.2, RFC 4443 §2.4), and none above the rate limit.
 // An IPv4 packet without DF gets no answer: it is a counted drop.
 
-import {
-  AC_ICMP,
-  ASP_ICMP_SENT,
-  ASP_ICMP_WINDOW,
-  FAMILY_INET,
-  SOCKADDR_FAMILY,
-  SOCKADDR_IPV4,
-  SOCKADDR_IPV6,
-  TUNNEL_LOCAL,
-  TUNNEL_MTU,
-} from './abi.ts'
+import { AC_ICMP, ASP_ICMP_SENT, ASP_ICMP_WINDOW, TUNNEL_MTU } from './abi.ts'
 import { add } from './counters.ts'
 import { deliver } from './deliver.ts'
 import { block, clock, tunnelRecord } from './machine.ts'
@@ -45,9 +36,8 @@ export function answerTooBig(packet: usize, tunnel: u32, end: usize): bool {
   if (dontFragment === 0 || laterFragment !== 0 || groupAddressed() || isError(packet)) return false
   if (!underRate()) return false
   const at = end - MAX_ANSWER_BYTES + HEADROOM
-  const record = tunnelRecord(tunnel)
-  const mtu = load<u32>(record + TUNNEL_MTU)
-  const bytes = family === 4 ? answerIpv4(at, packet, record, mtu) : answerIpv6(at, packet, record, mtu)
+  const mtu = load<u32>(tunnelRecord(tunnel) + TUNNEL_MTU)
+  const bytes = family === 4 ? answerIpv4(at, packet, mtu) : answerIpv6(at, packet, mtu)
   deliver(tunnel, at, bytes)
   add(block + AC_ICMP, 1)
   return true
@@ -77,7 +67,7 @@ function underRate(): bool {
   return sent < PER_SECOND
 }
 
-function answerIpv4(at: usize, packet: usize, tunnel: usize, mtu: u32): u32 {
+function answerIpv4(at: usize, packet: usize, mtu: u32): u32 {
   const quote = min<u32>(length, IPV4_QUOTE)
   const total = 28 + quote
   memory.fill(at, 0, 28)
@@ -86,8 +76,7 @@ function answerIpv4(at: usize, packet: usize, tunnel: usize, mtu: u32): u32 {
   put16(at + 2, total)
   store<u8>(at + 8, 64)
   store<u8>(at + 9, <u8>ICMP)
-  const ours = load<u16>(tunnel + TUNNEL_LOCAL + SOCKADDR_FAMILY) === FAMILY_INET
-  store<u32>(at + 12, load<u32>(ours ? tunnel + TUNNEL_LOCAL + SOCKADDR_IPV4 : destination))
+  store<u32>(at + 12, load<u32>(destination))
   store<u32>(at + 16, load<u32>(source))
   put16(at + 10, fold(sum(at, 20)) ^ 0xffff)
   store<u8>(at + 20, 3)
@@ -98,7 +87,7 @@ function answerIpv4(at: usize, packet: usize, tunnel: usize, mtu: u32): u32 {
   return total
 }
 
-function answerIpv6(at: usize, packet: usize, tunnel: usize, mtu: u32): u32 {
+function answerIpv6(at: usize, packet: usize, mtu: u32): u32 {
   const quote = min<u32>(length, IPV6_QUOTE)
   const payload = 8 + quote
   memory.fill(at, 0, 48)
@@ -106,8 +95,7 @@ function answerIpv6(at: usize, packet: usize, tunnel: usize, mtu: u32): u32 {
   put16(at + 4, payload)
   store<u8>(at + 6, <u8>ICMP6)
   store<u8>(at + 7, 64)
-  const ours = load<u16>(tunnel + TUNNEL_LOCAL + SOCKADDR_FAMILY) !== FAMILY_INET
-  v128.store(at + 8, v128.load(ours ? tunnel + TUNNEL_LOCAL + SOCKADDR_IPV6 : destination))
+  v128.store(at + 8, v128.load(destination))
   v128.store(at + 24, v128.load(source))
   store<u8>(at + 40, 2)
   put16(at + 46, mtu)

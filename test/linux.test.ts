@@ -1,10 +1,10 @@
 // The Linux bindings against a real kernel: devices, routes, sockets, steering, raw ESP.
 
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import { createSocket, type RemoteInfo } from 'node:dgram'
 import { once } from 'node:events'
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { after, before, test } from 'node:test'
 import type { ForeignDatagram } from '../bindings/control-inbox.ts'
 import { Arena } from '../bindings/linux/arena.ts'
@@ -389,6 +389,19 @@ function machineTests(): void {
     assert.equal(machine.card.asps()[0].state, 'up')
   })
 
+  test('a packet above the tunnel MTU is answered by the card, in either family', async (context) => {
+    const machine = await createLinuxMachine({ asps: 1, ikePort: 5000, natTPort: 5500 })
+    context.after(() => machine.stop())
+    machine.routes.createDevice('big0', { mtu: 1500, multicast: true })
+    for (const prefix of ['10.77.0.1/24', 'fd77::1/64']) machine.routes.addAddress('big0', prefix)
+    const ends = { local: '10.255.0.1', remote: '10.255.0.2' }
+    const spis = { in: 1000, out: 2000 }
+    installManual(machine.card, { name: 'big', device: 'big0', asp: 1, encapsulation: 'udp', ends, spis })
+    machine.routes.setOperational('big0', true)
+    assert.match(await largePing('10.77.0.9'), /From 10\.77\.0\.9 .*Frag needed and DF set \(mtu = 1400\)/)
+    assert.match(await largePing('fd77::9'), /From fd77::9 .*Packet too big: mtu=1400/)
+  })
+
   test('two machines cannot have the same ports; the second says so and leaves nothing open', async (context) => {
     const first = await createLinuxMachine({ asps: 2, ikePort: 5000, natTPort: 5500 })
     context.after(() => first.stop())
@@ -400,6 +413,17 @@ function machineTests(): void {
     assert.ok(descriptors() <= before)
     await first.stop()
   })
+}
+
+/** What ping says of one echo request of 1478 or 1498 bytes with DF. */
+async function largePing(address: string): Promise<string> {
+  const ping = spawn('ping', ['-M', 'do', '-c', '1', '-W', '1', '-s', '1450', address])
+  let said = ''
+  ping.stdout.on('data', (text) => {
+    said += text
+  })
+  await once(ping, 'close')
+  return said
 }
 
 /** Whether an epoll set holds the queue of this device number: a removed device would be ready without end. */
@@ -435,9 +459,15 @@ function receiveRaw(fd: number): Uint8Array | null {
   return length < 0 ? null : arena.bytes.slice(1024, 1024 + length)
 }
 
-/** Closing of earlier sockets may still be under way: the number can fall, but must not rise. */
+/** Sockets and TUN queues of this process. Closing of earlier ones may be under way: the number must not rise. */
 function descriptors(): number {
-  return Number(execFileSync('sh', ['-c', `ls /proc/${process.pid}/fd | wc -l`], { encoding: 'utf8' }))
+  return readdirSync('/proc/self/fd').filter((fd) => {
+    try {
+      return /^socket:|^\/dev\/net\/tun/.test(readlinkSync(`/proc/self/fd/${fd}`))
+    } catch {
+      return false // closed meanwhile
+    }
+  }).length
 }
 
 async function until(condition: () => boolean): Promise<void> {

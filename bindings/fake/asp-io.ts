@@ -7,6 +7,7 @@ import {
   DELIVER_LENGTH,
   DROP_DEVICE_FAILED,
   DROP_NO_ADDRESS,
+  DROP_PATH_MTU,
   ENCAPSULATION_UDP,
   FAMILY_INET,
   FAMILY_INET6,
@@ -46,6 +47,7 @@ import {
   TX_PROTOCOL,
   TX_SEGMENT,
   TX_TOS,
+  TX_TUNNEL,
 } from '../../dataplane-as/abi.ts'
 import { addressBytes, addressText, familyOf } from '../address.ts'
 import type { AspIo } from '../asp-io.ts'
@@ -56,8 +58,8 @@ const PACKET_HEADROOM = 64
 const SPACE = SOCKADDR_BYTES + 16 + PACKET_HEADROOM
 
 export type FakeAspHooks = {
-  /** sends an IP packet on the wire */
-  send(packet: Uint8Array): void
+  /** sends an IP packet of this tunnel (its number in the card) on the wire; false: larger than the path carries */
+  send(packet: Uint8Array, tunnel: number): boolean
   /** a packet in clear leaves through a device (its number in the card); false: there is none */
   deliver(device: number, packet: Uint8Array): boolean
   wake(bits: number): void
@@ -189,8 +191,11 @@ export class FakeAspIo implements AspIo {
     }
     const udp = this.#view.getUint8(descriptor + TX_ENCAPSULATION) === ENCAPSULATION_UDP
     const ports: [number, number] = [local.port || this.#natTPort, peer.port]
-    for (const payload of this.#datagrams(descriptor, count))
-      this.#hooks.send(udp ? buildUdp(header, ports, payload) : buildIp(header, payload))
+    const tunnel = this.#aspView.u32(descriptor + TX_TUNNEL)
+    for (const payload of this.#datagrams(descriptor, count)) {
+      const packet = udp ? buildUdp(header, ports, payload) : buildIp(header, payload)
+      if (!this.#hooks.send(packet, tunnel)) this.#aspView.drop(DROP_PATH_MTU, 1)
+    }
   }
 
   /** Views into linear memory; buildUdp and buildIp copy them. */

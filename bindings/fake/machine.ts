@@ -82,16 +82,17 @@ class InProcessMachine implements FakeMachine {
       doorbell: (asp: number) => this.#loops[asp - 1]?.mailbox(this.#net.time.now()),
       onIke: (datagram: Parameters<FakeSockets['inject']>[0]) => this.sockets.inject(datagram),
     }
-    return new AttachedCard(options, {
-      bind: (name, device, asp) => this.#bind(name, device, asp),
-      unbind: (name) => this.#unbind(name),
-    })
+    const devices = {
+      bind: (name: string, device: number, asp: number) => this.#bind(name, device, asp),
+      unbind: (name: string) => this.#unbind(name),
+    }
+    return new AttachedCard(options, devices, () => this.#net.mtu)
   }
 
   #startAsp(asp: number): void {
     const makeIo = (view: AspLoop['view']) => {
       const io = new FakeAspIo(view, this.#options.natTPort, {
-        send: (packet) => this.#net.send(packet),
+        send: (packet, tunnel) => this.#send(packet, tunnel),
         deliver: (device, packet) => this.#deliver(device, packet),
         wake: () => this.#schedule(),
       })
@@ -105,6 +106,16 @@ class InProcessMachine implements FakeMachine {
     }
     const { module, memory } = this.card
     this.#loops.push(new AspLoop(module, memory, asp, this.#net.time.now(), makeIo, failed))
+  }
+
+  /** As a kernel that knows the path: with DF nothing larger leaves. False: refused, and the card hears why. */
+  #send(packet: Uint8Array, tunnel: number): boolean {
+    if (packet.length > this.#net.mtu && parseIp(packet)?.dontFragment) {
+      this.card.pathTooSmall(tunnel)
+      return false
+    }
+    this.#net.send(packet)
+    return true
   }
 
   // -- devices

@@ -52,7 +52,8 @@ export class FakeNet {
   }
   /** may be changed at any time */
   readonly impairments: Impairments
-  readonly #mtu: number
+  /** bytes of the largest IP packet; may be changed at any time */
+  mtu: number
   readonly #random: () => number
   readonly #receivers = new Map<Address, Receiver>()
   readonly #observers: Observer[] = []
@@ -60,7 +61,7 @@ export class FakeNet {
   constructor(options: FakeNetOptions = {}) {
     this.time = options.time ?? new RealTime()
     this.impairments = { ...NONE, ...options.impairments }
-    this.#mtu = options.mtu ?? 1500
+    this.mtu = options.mtu ?? 1500
     this.#random = seededRandom(options.seed ?? 1)
   }
 
@@ -85,7 +86,7 @@ export class FakeNet {
     for (const observer of this.#observers) observer(packet, this.time.now())
     const header = parseIp(packet)
     if (header === null) this.counters.malformed++
-    else if (packet.length > this.#mtu && header.dontFragment) this.counters.tooBig++
+    else if (packet.length > this.mtu && header.dontFragment) this.counters.tooBig++
     else this.#impair(header.destination, packet)
   }
 

@@ -23,6 +23,8 @@ export type AspHostOptions = {
   devices: number
   loan: Pick<AspLoan, 'sources' | 'ipv4' | 'ipv6'>
   failed: (failure: AspFailure) => void
+  /** datagrams of this tunnel are larger than its path carries */
+  tooBig: (tunnel: number) => void
 }
 
 export class AspHost {
@@ -58,7 +60,7 @@ export class AspHost {
 
   /** Starts the thread; it announces itself through the card's event ring. wakeUps: eventfds, 0 control, n ASP n. */
   start(wakeUps: number[]): void {
-    const { module, memory, asp, loan, failed } = this.#options
+    const { module, memory, asp, loan, failed, tooBig } = this.#options
     const full: AspLoan = {
       ...loan,
       epoll: this.#epoll,
@@ -70,6 +72,7 @@ export class AspHost {
     const worker = new Worker(new URL('../asp.ts', import.meta.url), { workerData, name: `asp ${asp}` })
     worker.on('message', (report: AspReport) => {
       if (report.kind === 'failed') failed(report.failure)
+      else if (report.kind === 'too-big') tooBig(report.tunnel)
     })
     worker.on('error', (error) => failed({ asp, reason: String(error), ended: true }))
     this.#exited = once(worker, 'exit').catch(() => undefined)

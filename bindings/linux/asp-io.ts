@@ -63,13 +63,14 @@ export class LinuxAspIo implements AspIo {
   #count = 0
   #cursor = 0
 
-  constructor(aspView: AspView, loan: AspLoan) {
+  /** tooBig hears, not too often, of tunnels whose datagrams are larger than their path carries. */
+  constructor(aspView: AspView, loan: AspLoan, tooBig: (tunnel: number) => void) {
     this.#aspView = aspView
     this.#view = aspView.view
     this.#loan = loan
     this.#areas = new AspAreas(aspView)
     this.#receiver = new Receiver(aspView, this.#areas)
-    this.#sender = new Sender(aspView, this.#areas, loan.ipv4, loan.ipv6)
+    this.#sender = new Sender(aspView, this.#areas, loan, tooBig)
   }
 
   wait(timeout: number): void {

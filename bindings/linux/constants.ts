@@ -41,11 +41,14 @@ export const IP_TOS = 1
 export const IP_PKTINFO = 8
 export const IP_MTU_DISCOVER = 10
 export const IP_RECVTOS = 13
+export const IP_MTU = 14
 export const IP_PMTUDISC_DONT = 0
 export const IP_PMTUDISC_DO = 2
 
 export const SOL_IPV6 = 41
 export const IPV6_MTU_DISCOVER = 23
+export const IPV6_MTU = 24
+export const IPV6_RECVERR = 25
 export const IPV6_V6ONLY = 26
 export const IPV6_RECVPKTINFO = 49
 export const IPV6_PKTINFO = 50
@@ -56,6 +59,7 @@ export const IPV6_TCLASS = 67
 export const MSG_TRUNC = 0x20
 export const MSG_DONTWAIT = 0x40
 export const MSG_CTRUNC = 8
+export const MSG_ERRQUEUE = 0x2000
 
 export const EPOLL_CTL_ADD = 1
 export const EPOLL_CTL_DEL = 2

@@ -12,7 +12,9 @@ import { SystemResolver } from '../resolver.ts'
 import { AspHost } from './asp-host.ts'
 import { IPPROTO_ESP } from './constants.ts'
 import { DeviceRegistry } from './device-registry.ts'
+import { ErrorQueues } from './error-queue.ts'
 import { clearEvent, createEvent } from './eventfd.ts'
+import { kernelPathMtu } from './path-mtu.ts'
 import { closeRaw, openRaw, type RawFamily, shareRaw } from './raw.ts'
 import type { Source } from './receiver.ts'
 import { LinuxRoutes } from './routes.ts'
@@ -22,6 +24,8 @@ import { close, watchReadable } from './syscalls.ts'
 import { closeUdp, openUdp, steerUdp, type UdpFamily } from './udp.ts'
 
 const HEARTBEAT = 100
+/** how often the MTUs of all paths are looked at without a cause, ms */
+const PATH_INTERVAL = 30000
 const START_LIMIT = 10000
 const START_STEP = 5
 
@@ -55,8 +59,10 @@ class LinuxMachine implements Machine {
   readonly #devices = new DeviceRegistry(this.#hosts)
   readonly #udp: UdpFamily[]
   readonly #raw: RawFamily[]
+  readonly #errors: ErrorQueues
   readonly #wake: number
   #living: number[] = []
+  #pathsDue = 0
 
   constructor(options: MachineOptions) {
     this.#options = options
@@ -65,6 +71,8 @@ class LinuxMachine implements Machine {
       this.#undo.push(() => closeUdp(this.#udp))
       this.#raw = openRaw(IPPROTO_ESP, options.asps)
       this.#undo.push(() => closeRaw(this.#raw))
+      this.#errors = new ErrorQueues([IPPROTO_ESP])
+      this.#undo.push(() => this.#errors.close())
       this.#wake = createEvent()
       this.#undo.push(() => void close(this.#wake))
       this.routes = new LinuxRoutes(this.#devices)
@@ -84,7 +92,7 @@ class LinuxMachine implements Machine {
       doorbell: (asp: number) => this.#hosts[asp - 1]?.signal(),
       onIke: (datagram: Parameters<LinuxSockets['inject']>[0]) => this.sockets.inject(datagram),
     }
-    return new AttachedCard(options, this.#devices)
+    return new AttachedCard(options, this.#devices, kernelPathMtu)
   }
 
   #makeSockets(): LinuxSockets {
@@ -134,7 +142,13 @@ class LinuxMachine implements Machine {
 
   /** poll() too: it moves commands on that found a ring full, and reports what no ASP has said. */
   #beat(): void {
-    this.card.heartbeat(monotonic())
+    const now = monotonic()
+    this.card.heartbeat(now)
+    for (const remote of this.#errors.take()) this.card.pathQuestioned(remote)
+    if (now >= this.#pathsDue) {
+      this.#pathsDue = now + PATH_INTERVAL
+      this.card.lookAtPaths()
+    }
     this.card.poll()
   }
 
@@ -151,6 +165,10 @@ class LinuxMachine implements Machine {
       },
       failed: ({ reason, ended }) => {
         if (ended) this.#aspEnded(asp, reason)
+      },
+      tooBig: (tunnel) => {
+        this.card.pathTooSmall(tunnel)
+        this.card.poll()
       },
     })
   }

@@ -2,10 +2,12 @@
 //
 // A descriptor holds datagrams of one SA, one TOS and one DF, so they share address and control messages.
 // DF and family choose the socket; a change of socket flushes. What the kernel refuses is dropped and
-// counted: without room (EAGAIN, ENOBUFS) the rest of the burst, otherwise the one datagram.
+// counted: without room (EAGAIN, ENOBUFS) the rest of the burst, otherwise the one datagram. One that is larger
+// than its path carries (EMSGSIZE) is told to whoever can make the tunnel's packets smaller.
 
 import {
   DROP_NO_ADDRESS,
+  DROP_PATH_MTU,
   DROP_SEND_FAILED,
   ENCAPSULATION_UDP,
   FAMILY_INET,
@@ -25,6 +27,7 @@ import {
   TX_PROTOCOL,
   TX_SEGMENT,
   TX_TOS,
+  TX_TUNNEL,
 } from '../../dataplane-as/abi.ts'
 import type { AspView } from '../asp-view.ts'
 import { type AspAreas, MAX_MESSAGES, SEND_CONTROL } from './asp-areas.ts'
@@ -52,6 +55,8 @@ const PKTINFO6_SPACE = 40
 const TOS_LENGTH = C.CMSGHDR_SIZE + 4
 const TOS_SPACE = 24
 const PKTINFO_SOURCE = 4 // ipi_spec_dst
+/** a tunnel whose datagrams are too big is told at most this often, ms */
+const TOO_BIG_INTERVAL = 200
 
 export class Sender {
   readonly #aspView: AspView
@@ -59,15 +64,25 @@ export class Sender {
   readonly #areas: AspAreas
   readonly #ipv4: SendSockets
   readonly #ipv6: SendSockets
+  readonly #tooBig: (tunnel: number) => void
+  readonly #told = new Map<number, number>()
+  /** tunnel of each pending message */
+  readonly #tunnels = new Int32Array(MAX_MESSAGES)
   #fd = -1
   #pending = 0
 
-  constructor(aspView: AspView, areas: AspAreas, ipv4: SendSockets | null, ipv6: SendSockets | null) {
+  constructor(
+    aspView: AspView,
+    areas: AspAreas,
+    sockets: { ipv4: SendSockets | null; ipv6: SendSockets | null },
+    tooBig: (tunnel: number) => void,
+  ) {
+    this.#tooBig = tooBig
     this.#aspView = aspView
     this.#view = aspView.view
     this.#areas = areas
-    this.#ipv4 = ipv4 ?? NO_SOCKETS
-    this.#ipv6 = ipv6 ?? NO_SOCKETS
+    this.#ipv4 = sockets.ipv4 ?? NO_SOCKETS
+    this.#ipv6 = sockets.ipv6 ?? NO_SOCKETS
     for (let message = 0; message < MAX_MESSAGES; message++) {
       const header = areas.sendHeaders + message * C.MMSGHDR_SIZE
       areas.setPointer(header + IOV, areas.sendIovecs + message * C.IOVEC_SIZE)
@@ -129,6 +144,7 @@ export class Sender {
       areas.setLength(header + CONTROL_LENGTH, controlLength)
       areas.setPointer(iovec, address)
       areas.setLength(iovec + 8, length)
+      this.#tunnels[this.#pending] = this.#aspView.u32(descriptor + TX_TUNNEL)
       address += length
       left -= length
       this.#pending++
@@ -196,12 +212,24 @@ export class Sender {
         done += sent
         continue
       }
-      const full = isFull(errno())
-      const lost = full ? this.#pending - done : 1
-      this.#aspView.drop(DROP_SEND_FAILED, lost)
-      done += lost
+      done += this.#refused(done, errno())
     }
     this.#pending = 0
+  }
+
+  /** Counts what is lost with the message that the kernel refused; returns how many messages that is. */
+  #refused(message: number, code: number): number {
+    const lost = isFull(code) ? this.#pending - message : 1
+    this.#aspView.drop(code === C.EMSGSIZE ? DROP_PATH_MTU : DROP_SEND_FAILED, lost)
+    if (code === C.EMSGSIZE) this.#tell(this.#tunnels[message])
+    return lost
+  }
+
+  #tell(tunnel: number): void {
+    const now = performance.now()
+    if (now - (this.#told.get(tunnel) ?? -TOO_BIG_INTERVAL) < TOO_BIG_INTERVAL) return
+    this.#told.set(tunnel, now)
+    this.#tooBig(tunnel)
   }
 }
 

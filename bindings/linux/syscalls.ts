@@ -56,6 +56,9 @@ export const getsockname = declare<[fd: number, address: number, length: number]
 export const setsockopt = declare<[fd: number, level: number, option: number, value: number, length: number]>(
   'int setsockopt(int fd, int level, int option, uint64 value, uint32 length)',
 )
+export const getsockopt = declare<[fd: number, level: number, option: number, value: number, length: number]>(
+  'int getsockopt(int fd, int level, int option, uint64 value, uint64 length)',
+)
 export const sendmsg = declare<[fd: number, message: number, flags: number]>(
   'long sendmsg(int fd, uint64 message, int flags)',
 )

@@ -24,7 +24,7 @@ import { assignAsps } from './asp.ts'
 import { Children, wipeKeys } from './children.ts'
 import { Devices } from './devices.ts'
 import { type LoadedManualSa, wipeManualSas } from './manual.ts'
-import { effectiveMtu, type MtuInput } from './mtu.ts'
+import { fitTunnel, ipv6Carriers, type MtuInput } from './mtu.ts'
 import { type DevicePlan, deviceOf, type MachinePlan, planMachine, staticRoutes } from './plan.ts'
 
 type Ends = { local: Address; remote: Endpoint; encapsulation: Encapsulation }
@@ -35,6 +35,10 @@ type Slot = {
   up: boolean
   ends: Ends
   mtu: number
+  /** the MTU is more than the path carries: outer packets may be fragmented whatever the policy says */
+  fragments: boolean
+  /** what the path to the peer carries, bytes of the outer packet; undefined: not known yet */
+  path?: number
   /** what the SA in use costs; before the first SA the dearest of what may be negotiated */
   suite: MtuInput[]
   /** what the card was told last, as text; and whether it knows the tunnel as up */
@@ -63,6 +67,7 @@ export class Dataplane {
   /** next hops of routes that go with their tunnel */
   #withdrawing: ReadonlySet<string> = new Set()
   #relay = false
+  #ipv6: ReadonlySet<string> = new Set()
   #fib: Promise<void> = Promise.resolve()
 
   constructor(card: Card, routes: Routes, log: Log, suitesOf: SuitesOf) {
@@ -80,6 +85,7 @@ export class Dataplane {
     this.#config = config
     this.#withdrawing = withdrawingHops(config)
     this.#relay = false
+    this.#ipv6 = ipv6Carriers(config)
     const before = new Map([...this.#slots].flatMap(([name, { asp }]) => (asp === null ? [] : [[name, asp]])))
     const existing = new Set(this.#card.asps().map(({ asp }) => asp))
     const asps = assignAsps(config, before, existing)
@@ -95,23 +101,30 @@ export class Dataplane {
   #setMtu(config: Config, tunnel: TunnelConfig, asp: number | null) {
     const known = this.#slots.get(tunnel.name)
     const suite = known?.up ? known.suite : this.#dearest(tunnel)
-    const mtu = effectiveMtu(mtuCeilingOf(config, tunnel), suite)
+    const size = this.#fit(config, tunnel, suite, known?.path)
     const slot: Slot = known ?? {
       ref: -1,
       config: tunnel,
       asp,
       up: false,
       ends: NOWHERE,
-      mtu,
       suite,
+      ...size,
       ...UNTOLD,
     }
-    Object.assign(slot, { config: tunnel, asp, mtu, suite })
+    Object.assign(slot, { config: tunnel, asp, suite, ...size })
     this.#slots.set(tunnel.name, slot)
   }
 
+  #fit(config: Config, tunnel: TunnelConfig, suite: MtuInput[], path: number | undefined) {
+    const inputs = suite.map((one) => ({ ...one, path }))
+    return fitTunnel(mtuCeilingOf(config, tunnel), inputs, this.#ipv6.has(tunnel.name))
+  }
+
   #dearest(tunnel: TunnelConfig): MtuInput[] {
-    const encapsulation = tunnel.natTraversal === 'off' || tunnel.kind === 'manual' ? 'raw' : 'udp'
+    const { natTraversal, kind } = tunnel
+    const raw = natTraversal === 'off' || (kind === 'manual' && natTraversal !== 'force')
+    const encapsulation = raw ? 'raw' : 'udp'
     const outerFamily = addressFamily(tunnel.remote ?? '') ?? 6 // a name may resolve to either
     return this.#suitesOf(tunnel).map((suite) => ({ ...suite, encapsulation, outerFamily }))
   }
@@ -139,8 +152,9 @@ export class Dataplane {
   }
 
   #cardTunnel(slot: Slot): CardTunnel {
-    const { config, ends, mtu, asp } = slot
-    const { dfBit, dscp, ecn, tfcPad } = this.#ipsecPolicy(config)
+    const { config, ends, mtu, asp, fragments } = slot
+    const { dscp, ecn, tfcPad, ...policy } = this.#ipsecPolicy(config)
+    const dfBit = fragments ? 'clear' : policy.dfBit
     const { name, mode, tcpMss } = config
     const anyEncapsulation = takesAnyEncapsulation(config)
     return {
@@ -195,6 +209,7 @@ export class Dataplane {
     const slot = this.#slots.get(name)
     if (slot === undefined || sameEnds(slot.ends, ends)) return
     const onlyPeer = slot.ends.local === ends.local
+    if (!onlyPeer || slot.ends.remote.address !== ends.remote.address) slot.path = undefined
     slot.ends = ends
     if (!onlyPeer) return this.#reprogram(slot)
     this.#card.setPeer(slot.ref, ends.remote, ends.encapsulation)
@@ -236,13 +251,29 @@ export class Dataplane {
 
   #suite(slot: Slot, suite: MtuInput[]) {
     slot.suite = suite
-    const mtu =
-      this.#config === null ? slot.mtu : effectiveMtu(mtuCeilingOf(this.#config, slot.config), suite)
-    if (mtu === slot.mtu) return
-    slot.mtu = mtu
+    this.#resize(slot)
+  }
+
+  /** The path to the peer carries outer packets of `path` bytes (RFC 1191, RFC 8201): tunnel and device follow. */
+  pathMtu(name: string, path: number) {
+    const slot = this.#slots.get(name)
+    if (slot === undefined || slot.path === path) return
+    slot.path = path
+    if (!this.#resize(slot)) return
+    const text = `the path to the peer carries ${path} bytes: the tunnel's MTU is ${slot.mtu} now`
+    this.#log.log('info', text, { tunnel: name })
+  }
+
+  /** Fits the tunnel and its device to suite and path; whether anything changed. */
+  #resize(slot: Slot): boolean {
+    if (this.#config === null) return false
+    const { mtu, fragments } = this.#fit(this.#config, slot.config, slot.suite, slot.path)
+    if (mtu === slot.mtu && fragments === slot.fragments) return false
+    Object.assign(slot, { mtu, fragments })
     this.#reprogram(slot)
     const device = this.#plan?.devices.get(deviceOf(slot.config))
     if (device !== undefined) this.devices.setMtu(device.name, this.#deviceMtu(device))
+    return true
   }
 
   #reprogram(slot: Slot) {

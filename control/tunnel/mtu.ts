@@ -1,5 +1,6 @@
 // How large an inner packet may be so that its ESP datagram fits the path (RFC 4303 §2, RFC 3948 §2.1).
 
+import type { Config, TunnelConfig } from '../config/model.ts'
 import type { Encapsulation, EspCipher, Integrity } from '../ports.ts'
 
 /** Path MTU assumed until one is learned, bytes. */
@@ -34,6 +35,40 @@ export function innerMtu(input: MtuInput): number {
   const outer = (input.outerFamily === 4 ? 20 : 40) + (input.encapsulation === 'udp' ? 8 : 0)
   const room = (input.path ?? PATH_MTU) - outer - 8 - iv - icv - ICV[input.integrity ?? 'none']
   return Math.floor(room / block) * block - 2 // pad length and next header, RFC 4303 §2.4-2.6
+}
+
+/** Names of the tunnels that IPv6 routes or addresses of their interface need. */
+export function ipv6Carriers(config: Config): ReadonlySet<string> {
+  const hops = new Set<string>()
+  const hop = (kind: string, name: string, context: string) =>
+    kind === 'tunnel' ? `tunnel ${name}` : `interface ${name} ${context}`
+  for (const { name, interfaces, routes } of config.contexts.values()) {
+    for (const { prefix, nextHop } of routes)
+      if (prefix.includes(':') && nextHop.kind !== 'null0') hops.add(hop(nextHop.kind, nextHop.name, name))
+    for (const one of interfaces.values())
+      if (one.addresses.some((address) => address.includes(':'))) hops.add(hop('interface', one.name, name))
+  }
+  const carries = ({ name, bind }: TunnelConfig) =>
+    hops.has(hop('tunnel', name, '')) ||
+    (bind !== undefined && hops.has(hop('interface', bind.interface, bind.context)))
+  return new Set([...config.tunnels.values()].filter(carries).map(({ name }) => name))
+}
+
+/** What every path must carry at least, per inner family: IPv4 hosts (RFC 791 §3.2), IPv6 links (RFC 8200 §5). */
+const LEAST = { 4: 576, 6: 1280 }
+
+/**
+ * The MTU of a tunnel: the smaller of the configured ceiling and what fits, but what the inner families must get.
+ * `fragments`: that does not fit the path, so the outer packets may not carry DF (RFC 4301 §8.1).
+ */
+export function fitTunnel(
+  ceiling: number,
+  inputs: MtuInput[],
+  carriesIpv6: boolean,
+): { mtu: number; fragments: boolean } {
+  const fits = effectiveMtu(ceiling, inputs)
+  const mtu = Math.min(ceiling, Math.max(fits, LEAST[carriesIpv6 ? 6 : 4]))
+  return { mtu, fragments: mtu > fits }
 }
 
 /** The MTU of a device or tunnel: the smaller of the configured ceiling and what fits. */
