@@ -13,7 +13,7 @@ function report(message: AspReport): void {
   parentPort?.postMessage(message)
 }
 
-async function run({ module, memory, asp, loan, words }: AspStart): Promise<void> {
+function run({ module, memory, asp, loan, words }: AspStart): void {
   let io: LinuxAspIo | null = null
   const loop = new AspLoop(
     module,
@@ -26,16 +26,9 @@ async function run({ module, memory, asp, loan, words }: AspStart): Promise<void
     },
     (failure) => report({ kind: 'failed', failure }),
   )
-  if (asp === 1) await warm(module)
   turn(loop, io!, words)
   Atomics.store(words, ASP_BUSY, 0)
   report({ kind: 'stopped' })
-}
-
-/** Once a process: optimised code belongs to the module. Read only now, so that it does not delay the sockets. */
-async function warm(module: WebAssembly.Module): Promise<void> {
-  const { warmUp } = await import('./card-warm.ts')
-  warmUp(module)
 }
 
 function turn(loop: AspLoop, io: LinuxAspIo, words: Int32Array): void {
@@ -48,4 +41,4 @@ function turn(loop: AspLoop, io: LinuxAspIo, words: Int32Array): void {
   }
 }
 
-await run(workerData as AspStart)
+run(workerData as AspStart)
