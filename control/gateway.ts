@@ -31,6 +31,7 @@ import { Dataplane, messageOf } from './tunnel/dataplane.ts'
 import { manualSpis } from './tunnel/manual.ts'
 import { buildPeers, suitesOf } from './tunnel/peer.ts'
 import { SpiAllocator } from './tunnel/spi.ts'
+import type { Tally } from './tunnel/tally.ts'
 
 /** The machine, and the log. `log` keeps the ring that `show log` prints. */
 export type GatewayPorts = {
@@ -76,6 +77,7 @@ export class Gateway {
   readonly #limit: ReturnType<typeof createLimiter>
   readonly #changes: Changes
   readonly #failedAsps = new Set<number>()
+  #startedAt: number | null = null
   #working = false
   #stopped = false
   #watchAt = Number.POSITIVE_INFINITY
@@ -113,6 +115,16 @@ export class Gateway {
     return this.#executor.drops
   }
 
+  /** What happened since the start. */
+  get tally(): Tally {
+    return this.#reducer.tally
+  }
+
+  /** Wall clock of start(), ms since 1970; null before. */
+  get startedAt(): number | null {
+    return this.#startedAt
+  }
+
   get tunnels() {
     return this.#reducer.tunnels
   }
@@ -135,6 +147,7 @@ export class Gateway {
     sockets.onDatagram((datagram) => this.#submit({ kind: 'datagram', datagram }))
     this.#watchAt = this.now() + WATCH_TRAFFIC_MS
     this.#commit(this.config, new Set())
+    this.#startedAt = this.ports.clock.wall()
   }
 
   /** Replaces the configuration; a refused one changes nothing. Unchanged tunnels keep their SAs. */
@@ -266,7 +279,7 @@ export class Gateway {
 
   /**
    * Liveness needs no probe where traffic arrives (RFC 7296 §2.4); a rekeyed SA is switched to (§2.8); a NAT needs no
-   * keepalive where traffic leaves (RFC 3948 §4).
+   * keepalive where traffic leaves (RFC 3948 §4); and our own address may be another by now (RFC 4555).
    */
   #watch(now: number) {
     const children = this.dataplane.children.active()

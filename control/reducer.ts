@@ -12,6 +12,7 @@ import type {
   ChildInstall,
   ChildSaId,
   Engine,
+  IkeSaId,
   Reason,
   Report,
 } from './sa/contract.ts'
@@ -20,8 +21,10 @@ import { Members } from './tunnel/members.ts'
 import { type Member, memberTunnel } from './tunnel/on-demand.ts'
 import { wipePeers } from './tunnel/peer.ts'
 import { enter, newTunnel, recordDeath, type Tunnel } from './tunnel/record.ts'
+import { Tally } from './tunnel/tally.ts'
 
 export class Reducer {
+  readonly tally = new Tally()
   readonly #engine: Engine
   readonly #env: Surroundings
   readonly #life: Lifecycle
@@ -149,6 +152,7 @@ export class Reducer {
     this.#effects.push({ kind: 'machine', config: this.#members.machine() })
     for (const tunnel of this.#tunnels.values())
       if (old.has(tunnel.config.name) && stays(tunnel)) this.#life.offer(tunnel)
+    for (const name of old.keys()) if (!this.#tunnels.has(name)) this.tally.forget(name)
     wipePeers(templates.values())
   }
 
@@ -219,10 +223,13 @@ export class Reducer {
     switch (action.kind) {
       case 'ike-up':
         if (record !== undefined) this.#members.ikeUp(record, action.ikeSa)
+        this.tally.add('ike_sa_setups', { tunnel })
+        this.#gatedIke(tunnel, action.ikeSa, now)
         return this.#life.log('info', 'IKE SA up', { tunnel, ikeSa: action.ikeSa })
       case 'ike-rekeyed':
         this.#effects.push({ kind: 'inherit', from: action.from, to: action.to })
         if (record !== undefined) this.#members.inherited(record, action.from, action.to)
+        this.tally.add('ike_sa_rekeys', { tunnel })
         return this.#life.log('info', 'IKE SA rekeyed', { tunnel, ikeSa: action.to })
       case 'moved':
         this.#effects.push(action)
@@ -236,6 +243,7 @@ export class Reducer {
     const tunnel = this.#tunnels.get(name)
     if (tunnel) recordDeath(tunnel, { kind: 'ike', id: ikeSa, reason, at: this.#env.wall() })
     this.#life.log('info', `IKE SA down: ${REASONS[reason].meaning}`, { tunnel: name, reason, ikeSa })
+    this.tally.add('sa_ends', { tunnel: name, kind: 'ike', reason })
     if (tunnel) this.#members.ikeDown(tunnel, ikeSa, now)
   }
 
@@ -258,8 +266,22 @@ export class Reducer {
     const spis = { spiIn: hexSpi(child.spiIn), spiOut: hexSpi(child.spiOut) }
     const what = child.replaces === null ? 'Child SA installed' : 'Child SA rekeyed'
     this.#life.log('info', what, { tunnel, ...spis, suite, encapsulation, ikeSa })
-    const gates = gatesOf([child.cipher, child.integrity ?? 'none'])
+    this.tally.add(child.replaces === null ? 'child_sa_setups' : 'child_sa_rekeys', { tunnel })
+    this.#gated(tunnel, gatesOf([child.cipher, child.integrity ?? 'none']))
+  }
+
+  /** An IKE SA with weak cryptography is as loud as a Child SA (config language §5). */
+  #gatedIke(tunnel: string, ikeSa: IkeSaId, now: number) {
+    if (!this.config.legacyCrypto && this.config.insecureCrypto === null) return
+    const sa = this.#engine.ikeSas(now).find(({ id }) => id === ikeSa)
+    if (sa !== undefined)
+      this.#gated(tunnel, gatesOf([sa.encryption, sa.authentication, sa.prf, `group ${sa.dhGroup}`]))
+  }
+
+  #gated(tunnel: string, gates: string[]) {
     if (gates.length === 0) return
+    for (const [gate, ...item] of gates.map((each) => each.split(' ')))
+      this.tally.add('gated_sa_setups', { gate, item: item.join(' ') })
     const why = this.config.insecureCrypto === null ? {} : { permittedFor: this.config.insecureCrypto }
     this.#life.log('warning', `weak cryptography in use: ${gates.join(', ')}`, {
       tunnel,
@@ -276,6 +298,7 @@ export class Reducer {
 
   #sends(tunnel: Tunnel, child: ChildSaId, now: number) {
     tunnel.children.set(child, true)
+    if (tunnel.phase !== 'up') this.tally.add('tunnel_ups', { tunnel: tunnel.config.name })
     this.#life.up(tunnel, now)
   }
 
@@ -285,6 +308,7 @@ export class Reducer {
     this.#effects.push({ kind: 'remove', child })
     if (tunnel === undefined || !tunnel.children.delete(child)) return
     recordDeath(tunnel, { kind: 'child', id: child, reason, at: this.#env.wall() })
+    this.tally.add('sa_ends', { tunnel: tunnel.config.name, kind: 'child', reason })
     this.#life.log('debug', 'Child SA removed', { tunnel: tunnel.config.name, reason, child })
     if (reason !== 'replaced' && ![...tunnel.children.values()].includes(true))
       this.#life.down(tunnel, reason, now)
@@ -292,6 +316,7 @@ export class Reducer {
 
   #failed(name: string, reason: Reason, now: number) {
     const tunnel = this.#tunnels.get(name)
+    if (tunnel !== undefined) this.tally.add('negotiation_failures', { tunnel: name, reason })
     if (tunnel?.phase === 'negotiating') this.#life.fail(tunnel, reason, now)
   }
 }

@@ -66,7 +66,12 @@ describe('figure3', () => {
 
 describe('figure5', () => {
   it('is refused for its log server and management alone', () => {
-    assert.deepEqual(codes(load(example('figure5')).errors), ['19 unsupported', '20 unsupported'])
+    assert.deepEqual(codes(load(example('figure5')).errors), [
+      '19 unsupported',
+      '21 unsupported',
+      '22 unsupported',
+      '23 unsupported',
+    ])
   })
 
   it('loads without them', () => {

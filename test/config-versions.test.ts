@@ -211,9 +211,9 @@ describe('unsupported', () => {
     },
     {
       name: 'contexts, log server, management',
-      text: `context blue\nsecurity service\n log-server ::1\nmanagement\n${POLICY}${TUNNEL} ip tcp-mss auto\n peer-end-point local 198.51.100.1 remote 203.0.113.1 context blue\n`,
-      errors: ['1 unsupported', '3 unsupported', '4 unsupported', '12 unsupported'],
-      warnings: ['12 duplicate'],
+      text: `context blue\nsecurity service\n log-server ::1\nmanagement\n metrics ::1 port 9100\n listen ::1 port 8443\n snmp trap-host ::1\n${POLICY}${TUNNEL} ip tcp-mss auto\n peer-end-point local 198.51.100.1 remote 203.0.113.1 context blue\n`,
+      errors: ['1 unsupported', '3 unsupported', '6 unsupported', '7 unsupported', '15 unsupported'],
+      warnings: ['15 duplicate'],
     },
     ...['off', 'auto', '1300'].map((mss) => ({
       name: `not clamping: ${mss}`,

@@ -6,7 +6,9 @@ import type { Machine } from '../../bindings/machine.ts'
 import { formatFinding } from '../config/load.ts'
 import type { Config, Finding } from '../config/model.ts'
 import { createGateway, type Gateway } from '../gateway.ts'
+import { pageFor } from '../manage/health.ts'
 import { createLog, type MemoryLog } from '../manage/log.ts'
+import { createMetricsServer, type MetricsServer } from '../manage/metrics-server.ts'
 import { type ControlServer, startServer } from '../manage/server.ts'
 import type { LogLevel } from '../ports.ts'
 import { aspCount } from '../tunnel/asp.ts'
@@ -56,6 +58,7 @@ class Running {
   readonly #options: RunOptions
   readonly #files: SystemFiles
   readonly #log: MemoryLog
+  #metrics: MetricsServer | null = null
 
   constructor(options: RunOptions, files: SystemFiles, log: MemoryLog) {
     this.#options = options
@@ -74,6 +77,7 @@ class Running {
       const gatewayOptions = this.#gatewayOptions(machine, () => gateway)
       gateway = createGateway({ ...machine, log: this.#log }, config, gatewayOptions)
       startGateway(gateway)
+      this.#metrics = this.#serveMetrics(gateway)
       process.on('SIGHUP', () => gateway !== null && this.#reload(gateway))
       this.#log.log('info', `running ${config.file}`, { version: VERSION, pid: process.pid })
       this.#log.log('info', `stopping: ${await stopped}`)
@@ -91,6 +95,13 @@ class Running {
     }
   }
 
+  #serveMetrics(gateway: Gateway): MetricsServer {
+    const said = (level: LogLevel, message: string) => this.#log.log(level, message, { reason: 'metrics' })
+    const server = createMetricsServer((path) => pageFor(gateway, path), said)
+    server.set(gateway.config.management?.metrics ?? null)
+    return server
+  }
+
   #gatewayOptions(machine: Machine, gateway: () => Gateway | null) {
     const load = (file: string) => loadFile(file, this.#files, gateway()?.deviceNames())
     return { version: VERSION, node: process.version, load, counters: () => machine.counters() }
@@ -102,6 +113,7 @@ class Running {
       const { config, errors, warnings } = loadFile(this.#options.config, this.#files, gateway.deviceNames())
       for (const finding of warnings) this.#finding('warning', finding)
       const result = errors.length > 0 ? { ok: false as const, errors } : gateway.reload(config)
+      this.#metrics?.set(gateway.config.management?.metrics ?? null)
       if (result.ok) return this.#log.log('info', `configuration committed: ${planText(result.plan)}`)
       for (const finding of result.errors) this.#finding('error', finding)
       this.#log.log('error', 'configuration refused, the old one stays', { reason: 'refused' })
@@ -119,6 +131,7 @@ class Running {
   async #stop(gateway: Gateway | null, machine: Machine | null, server: ControlServer) {
     const late = setTimeout(() => process.kill(process.pid, 'SIGKILL'), STOP_MS)
     await gateway?.stop()
+    await this.#metrics?.close()
     await server.close()
     await machine?.stop()
     clearTimeout(late)

@@ -60,8 +60,15 @@ export const UNSUPPORTED: readonly Unbuilt[] = [
   row('log-server', 'delete the line', (config) =>
     config.security?.logServer ? [at(config.security, 'log-server')] : [],
   ),
-  row('management', 'use the control socket', (config) =>
-    config.management ? [config.management.line] : [],
+  ...['listen', 'identity', 'client-ca'].map((statement) =>
+    row(`management ${statement}`, 'use the control socket', ({ management }) =>
+      management?.lines[statement] === undefined ? [] : [management.lines[statement]],
+    ),
+  ),
+  row('snmp trap-host', 'watch metrics or the log', ({ management }) =>
+    Object.entries(management?.lines ?? {}).flatMap(([statement, line]) =>
+      statement.startsWith('snmp') ? [line] : [],
+    ),
   ),
 ]
 
