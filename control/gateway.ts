@@ -210,6 +210,14 @@ export class Gateway {
     this.#submit({ kind: 'clear', tunnel })
   }
 
+  /** The tunnels of an ASP get new SAs. Returns their names; null: there is no such ASP. */
+  clearAsp(asp: number): string[] | null {
+    if (!this.ports.card.asps().some((status) => status.asp === asp)) return null
+    const tunnels = this.dataplane.tunnelsOf(asp)
+    for (const tunnel of tunnels) this.clearTunnel(tunnel)
+    return tunnels
+  }
+
   rekeyChild(child: ChildSaId) {
     this.#submit({ kind: 'rekey', child })
   }
@@ -343,10 +351,30 @@ export class Gateway {
     this.#failedAsps.add(asp)
     this.ports.log.log('error', `ASP ${asp} failed: ${reason}`, { reason: 'no-asp', asp })
     for (const tunnel of this.dataplane.tunnelsOf(asp)) this.#submit({ kind: 'asp', tunnel, up: false })
+    const ended = this.ports.card.asps().every((status) => status.asp !== asp || status.state === 'down')
+    if (ended) this.#takeOver(asp, false)
+  }
+
+  /** Features S4, S5: the tunnels of a dead ASP go on elsewhere, with new SAs; manual ones are loaded again. */
+  #takeOver(asp: number, works: boolean) {
+    try {
+      for (const tunnel of this.dataplane.aspChanged(asp, works)) {
+        const to = this.dataplane.slot(tunnel)?.asp
+        this.ports.log.log('warning', `tunnel moved to ASP ${to}`, { tunnel, reason: 'take-over', asp: to })
+        this.#submit({ kind: 'asp', tunnel, up: true })
+      }
+    } catch (error) {
+      this.ports.log.log('error', `cannot move the tunnels of ASP ${asp}: ${messageOf(error)}`, {
+        reason: 'no-asp',
+      })
+    }
   }
 
   #aspReady(asp: number) {
-    if (this.#failedAsps.delete(asp)) this.ports.log.log('info', `ASP ${asp} works again`, { asp })
+    if (this.#failedAsps.delete(asp)) {
+      this.ports.log.log('info', `ASP ${asp} works again`, { asp })
+      this.#takeOver(asp, true)
+    }
     for (const tunnel of this.dataplane.tunnelsOf(asp)) this.#submit({ kind: 'asp', tunnel, up: true })
   }
 

@@ -64,7 +64,6 @@ describe('unresolved', () => {
       name: 'the pools of a group',
       text: 'asp group g\n pool x\n',
       errors: ['2 unresolved'],
-      warnings: ['1 not-yet'],
     },
     {
       name: 'the keys of a manual tunnel',

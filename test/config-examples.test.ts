@@ -33,7 +33,7 @@ describe('figure3', () => {
 
   it('loads, and says what of it has no effect yet', () => {
     assert.deepEqual(errors, [])
-    assert.deepEqual(codes(warnings), ['25 not-yet', '28 not-yet', '30 not-yet', '37 not-yet'])
+    assert.deepEqual(codes(warnings), ['37 not-yet'])
   })
 
   it('is one tunnel with certificates', () => {

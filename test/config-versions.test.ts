@@ -175,25 +175,21 @@ describe('asp', () => {
       name: 'one ASP in two pools',
       text: 'asp pool p\n asp 1\nasp pool q\n asp 1\n',
       errors: ['4 asp'],
-      warnings: ['1 not-yet', '3 not-yet'],
     },
     {
       name: 'redundancy that leaves none',
       text: 'asp pool p\n asp 1\nasp group g\n pool p\n redundancy 1\n',
       errors: ['5 asp'],
-      warnings: ['1 not-yet', '3 not-yet', '5 not-yet'],
     },
     {
       name: 'nothing in pool or group',
       text: 'asp pool p\nasp group g\n',
       errors: ['1 asp', '2 asp'],
-      warnings: ['1 not-yet', '2 not-yet'],
     },
     {
       name: 'an ASP that the card does not have',
       text: 'asp pool p\n asp 3\n',
       errors: ['2 unsupported'],
-      warnings: ['1 not-yet'],
     },
   ])
 })

@@ -232,7 +232,8 @@ describe('two gateways', () => {
   test('an ASP that fails takes its tunnels down and gives them new SAs', async () => {
     const { a, b, wire, beds } = await upPair()
     const old = a.card.of('in')[0].sa.encryptionKey
-    a.card.aspStates = ['down', 'up']
+    a.card.aspStates = ['down', 'down']
+    a.card.raise({ kind: 'asp-failed', asp: 2, reason: 'trap' })
     a.card.raise({ kind: 'asp-failed', asp: 1, reason: 'trap' })
     await pass(5_000, wire, ...beds)
     assert.equal(await reasonOf(a), 'no-asp')
@@ -545,7 +546,8 @@ tunnel ipsec ems manual
   test('are loaded again after the ASP was reset', async () => {
     const a = new Bed(manual)
     a.gateway.start()
-    a.card.aspStates = ['down', 'up']
+    a.card.aspStates = ['down', 'down']
+    a.card.raise({ kind: 'asp-failed', asp: 2, reason: 'trap' })
     a.card.raise({ kind: 'asp-failed', asp: 1, reason: 'trap' })
     await pass(3_000, a.wire, a)
     assert.equal(a.card.sas.size, 0)

@@ -75,6 +75,10 @@ export class AspHost {
       else if (report.kind === 'too-big') tooBig(report.tunnel)
     })
     worker.on('error', (error) => failed({ asp, reason: String(error), ended: true }))
+    worker.on('exit', () => {
+      if (Atomics.load(this.#words, ASP_STOP) === 0)
+        failed({ asp, reason: 'its thread has ended', ended: true })
+    })
     this.#exited = once(worker, 'exit').catch(() => undefined)
     this.#worker = worker
   }

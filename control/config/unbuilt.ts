@@ -79,15 +79,6 @@ export const NOT_YET: readonly Unbuilt[] = [
     tunnelLines('alarms', (tunnel) => tunnel.alarms),
   ),
   row('the alarm hold-down', 'see show tunnel ipsec', (config) => global(config, 'ipsec alarms holddown')),
-  row('take-over inside an asp pool', 'its ASPs carry tunnels, but none takes over from another', (config) =>
-    all(config.aspPools).map(headLine),
-  ),
-  row('take-over inside an asp group', 'its ASPs carry tunnels, but none takes over from another', (config) =>
-    all(config.aspGroups).map(headLine),
-  ),
-  row('redundancy', 'no standby ASP takes over', (config) =>
-    linesOf(config.aspGroups, 'redundancy', (group) => 'redundancy' in group.lines),
-  ),
 ]
 
 function row(feature: string, instead: string, find: (config: Config) => number[]): Unbuilt {
@@ -100,10 +91,6 @@ function all<T>(map: Map<string, T>): T[] {
 
 function at(object: Lined, statement: string): number {
   return object.lines[statement] ?? object.line
-}
-
-function headLine(object: Lined): number {
-  return object.line
 }
 
 function linesOf<T extends Lined>(

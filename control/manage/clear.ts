@@ -69,6 +69,13 @@ function chosenEntries(gateway: Gateway, values: Values) {
   return found
 }
 
+/** All tunnels of an ASP negotiate anew, or have their manual keys loaded again. */
+export function clearAsp(gateway: Gateway, values: Values) {
+  const cleared = gateway.clearAsp(values.int('asp'))
+  if (cleared === null) throw new CommandError('not-found', `there is no ASP ${values.int('asp')}`)
+  return { cleared }
+}
+
 export function clearCounters(gateway: Gateway, values: Values) {
   const tunnels = tunnelsNamed(gateway, values.maybe('name'))
   for (const { config } of tunnels) rememberTunnel(gateway, config.name)

@@ -7,7 +7,7 @@ import { compilePattern, type Leaf, leafText } from '../config/pattern.ts'
 import { splitLine, type Word } from '../config/text.ts'
 import type { Gateway } from '../gateway.ts'
 import { showDrops } from './baseline.ts'
-import { clearCounters, clearIkeSas, clearIpsecSas, clearTunnel } from './clear.ts'
+import { clearAsp, clearCounters, clearIkeSas, clearIpsecSas, clearTunnel } from './clear.ts'
 import { CommandError } from './error.ts'
 import { showAsps, showCircuits, showLog, showRoutes, showStages, showVersion } from './show-machine.ts'
 import { showIkeSas, showIpsecSas } from './show-sa.ts'
@@ -39,6 +39,7 @@ const TABLE = [
   ['clear-ike', `clear ike sa ${FILTER}`, clearIkeSas],
   ['clear-ipsec', `clear ipsec sa ${FILTER}`, clearIpsecSas],
   ['clear-counters', 'clear counters [tunnel name=NAME]', clearCounters],
+  ['clear-asp', 'clear asp asp=INT{1..16}', clearAsp],
   ['clear-guards', 'clear guard-routes', (gateway: Gateway) => gateway.clearGuards()],
   ['plan', 'plan file file=STRING', (gateway: Gateway, values: Values) => gateway.plan(values.text('file'))],
   ['trace', 'trace packet name=NAME [count count=INT{1..1000}]', tracePackets],
@@ -61,7 +62,6 @@ const NOT_BUILT = [
   'show ipsec qos-policy',
   'show tunnel ipsec statistics',
   'clear alarm',
-  'clear asp',
   'configure',
   'save',
   'debug',
@@ -78,7 +78,7 @@ const COMMANDS = TABLE.map(([name, grammar, run]) => ({
 
 /** The grammar, a line a command, for help and documentation. */
 export function commandGrammar(): string[] {
-  return COMMANDS.map(({ grammar }) => grammar.replace(/\w+=/g, '').replace(/STRING/g, 'INT'))
+  return COMMANDS.map(({ grammar }) => grammar.replace(/\w+=|\{\d+\.\.\d+\}/g, '').replace(/STRING/g, 'INT'))
 }
 
 /** Finds the command of a line; the message of a misfit names what could have stood there. */

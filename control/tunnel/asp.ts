@@ -28,14 +28,22 @@ export function aspCount(config: Config): number {
   return Math.max(...pools, ...groups, 1)
 }
 
+/** The ASPs of a group that take tunnels now: its living active ones, and a living standby for each that is not. */
+function workingAsps({ active, standby }: AspGroupView, living: ReadonlySet<number>): number[] {
+  const alive = active.filter((asp) => living.has(asp))
+  const missing = active.length - alive.length
+  return [...alive, ...standby.filter((asp) => living.has(asp)).slice(0, missing)]
+}
+
 /**
- * Assigns every tunnel an ASP: the one it has if still allowed, else the least loaded of its group (the
- * lowest number on a tie). `existing` limits the choice to ASPs the card has; none left gives null.
+ * Assigns every tunnel an ASP: the one it has as long as that lives and is of its group, else the least loaded of
+ * those that take tunnels (the lowest number on a tie). A tunnel that moved to a standby stays there: moving back would
+ * cost its SAs. `living` are the ASPs that the card has and that work; none left gives null.
  */
 export function assignAsps(
   config: Config,
   before: ReadonlyMap<string, number>,
-  existing: ReadonlySet<number>,
+  living: ReadonlySet<number>,
 ): Map<string, number | null> {
   const result = new Map<string, number | null>()
   const load = new Map<number, number>()
@@ -43,17 +51,21 @@ export function assignAsps(
     result.set(tunnel, asp)
     load.set(asp, (load.get(asp) ?? 0) + 1)
   }
-  const allowed = (tunnel: TunnelConfig) =>
-    groupOfTunnel(config, tunnel).active.filter((asp) => existing.has(asp))
   for (const tunnel of config.tunnels.values()) {
     const old = before.get(tunnel.name)
-    if (old !== undefined && allowed(tunnel).includes(old)) take(tunnel.name, old)
+    if (old !== undefined && mayStay(groupOfTunnel(config, tunnel), old, living)) take(tunnel.name, old)
   }
   for (const tunnel of config.tunnels.values()) {
     if (result.has(tunnel.name)) continue
-    const choices = allowed(tunnel).sort((a, b) => (load.get(a) ?? 0) - (load.get(b) ?? 0) || a - b)
+    const choices = workingAsps(groupOfTunnel(config, tunnel), living).sort(
+      (a, b) => (load.get(a) ?? 0) - (load.get(b) ?? 0) || a - b,
+    )
     if (choices.length === 0) result.set(tunnel.name, null)
     else take(tunnel.name, choices[0])
   }
   return result
+}
+
+function mayStay({ active, standby }: AspGroupView, asp: number, living: ReadonlySet<number>): boolean {
+  return living.has(asp) && (active.includes(asp) || standby.includes(asp))
 }

@@ -68,6 +68,7 @@ export class Dataplane {
   #withdrawing: ReadonlySet<string> = new Set()
   #relay = false
   #ipv6: ReadonlySet<string> = new Set()
+  readonly #dead = new Set<number>()
   #fib: Promise<void> = Promise.resolve()
 
   constructor(card: Card, routes: Routes, log: Log, suitesOf: SuitesOf) {
@@ -87,8 +88,9 @@ export class Dataplane {
     this.#relay = false
     this.#ipv6 = ipv6Carriers(config)
     const before = new Map([...this.#slots].flatMap(([name, { asp }]) => (asp === null ? [] : [[name, asp]])))
-    const existing = new Set(this.#card.asps().map(({ asp }) => asp))
-    const asps = assignAsps(config, before, existing)
+    const existing = this.#card.asps().map(({ asp }) => asp)
+    const living = new Set(existing.filter((asp) => !this.#dead.has(asp)))
+    const asps = assignAsps(config, before, living)
     const gone = [...this.#slots].filter(([name]) => !config.tunnels.has(name))
     for (const tunnel of config.tunnels.values()) this.#setMtu(config, tunnel, asps.get(tunnel.name) ?? null)
     this.#layOut(config)
@@ -142,6 +144,7 @@ export class Dataplane {
 
   /** Writes the slot into the card's tunnel table, if it says something new: one peer of a thousand costs one command. */
   #program(slot: Slot) {
+    if (slot.asp === null) return // no ASP is left for it: the card goes on dropping
     const tunnel = this.#cardTunnel(slot)
     const programmed = JSON.stringify(tunnel)
     if (programmed === slot.programmed) return
@@ -199,7 +202,7 @@ export class Dataplane {
     return (this.#plan?.fib ?? []).flatMap(({ prefix, target }): FibEntry[] => {
       if (target === 'null0') return [{ prefix, target }]
       const slot = this.#slots.get(target.tunnel)
-      return slot === undefined ? [] : [{ prefix, target: { tunnel: slot.ref } }]
+      return slot === undefined || slot.ref < 0 ? [] : [{ prefix, target: { tunnel: slot.ref } }]
     })
   }
 
@@ -318,6 +321,24 @@ export class Dataplane {
     const up = new Set([...this.#slots].filter(([, slot]) => slot.up).map(([tunnel]) => tunnel))
     this.#plan = planMachine(config, up)
     this.devices.commit(this.#plan, (device) => this.#deviceMtu(device))
+  }
+
+  // ---- ASPs
+
+  /**
+   * An ASP has ended for good, or one works again. Its tunnels, whose SAs are gone, get another ASP of their group;
+   * those that had none may get one. Returns the names of the tunnels that have another ASP now.
+   */
+  aspChanged(asp: number, works: boolean): string[] {
+    if (works) this.#dead.delete(asp)
+    else this.#dead.add(asp)
+    if (this.#config === null) return []
+    const before = new Map([...this.#slots].map(([name, slot]) => [name, slot.asp]))
+    this.commit(this.#config)
+    const moved = [...this.#slots].filter(
+      ([name, slot]) => slot.asp !== null && slot.asp !== before.get(name),
+    )
+    return moved.map(([name]) => name)
   }
 
   // ---- questions
