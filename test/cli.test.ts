@@ -110,7 +110,7 @@ describe('usage', () => {
     [[], /no command/],
     [['shw'], /did you mean "show"/],
     [['show', 'tunel', 'ipsec'], /did you mean "tunnel"/],
-    [['show', 'ike'], /expected sa/],
+    [['show', 'ike'], /expected proposal, policy, sa/],
     [['show', 'ike', 'sa', 'extra'], /"extra" does not fit/],
     [['show', 'log', 'last', '0'], /0/],
     [['clear', 'tunnel', 'ipsec'], /NAME/],

@@ -48,6 +48,17 @@ describe('a secret', () => {
     })
   }
 
+  it('leaves the rest of its statement readable, quotes and backslashes included', () => {
+    const text =
+      'insecure-crypto permit "a \\"b\\" \\\\ c"\nike policy p\n  pre-shared-key remote text "x y"  ! key\n ppk id hex 00ff'
+    assert.deepEqual(load(text, {}, { privateFile: true }).config.statements, [
+      'insecure-crypto permit "a \\"b\\" \\\\ c"',
+      'ike policy p',
+      ' pre-shared-key remote text <hidden>',
+      ' ppk <hidden> hex <hidden>',
+    ])
+  })
+
   it('is there all the same, and a change of it is seen', () => {
     const [one, two] = ['one', 'two'].map(
       (word) =>

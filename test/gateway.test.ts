@@ -319,6 +319,35 @@ describe('the data of show', () => {
     assert.match(String(drops[0].sentence), /\w+ \w+/)
   })
 
+  test('show configuration: the statements in effect, without secrets, that load again', async () => {
+    const { a } = await upPair()
+    const shown = await a.ask<{ file: string; lines: string[] }>('show configuration')
+    assert.ok(shown.lines.includes(' pre-shared-key text <hidden>'), shown.lines.join('\n'))
+    assert.ok(!JSON.stringify(shown).includes('sixteen'))
+    const again = a.load(shown.lines.join('\n').replace('<hidden>', '"a key of more than sixteen bytes"'))
+    assert.deepEqual([again.errors, again.config.statements], [[], shown.lines])
+    await assert.rejects(a.ask('show configuration diff'), /unsupported/)
+  })
+
+  test('show proposals and policies by name, with what stands where nothing was said', async () => {
+    const { a } = await upPair()
+    const [proposal] = await a.ask('show ike proposal p')
+    assert.deepEqual([proposal.prf, proposal.dhGroup, proposal.lifetime], ['sha1', 31, 28_800])
+    const [policy] = await a.ask('show ike policy')
+    assert.deepEqual([policy.tunnels, policy.dpd, policy.role], [['t'], { interval: 10, retries: 3 }, 'both'])
+    assert.equal((await a.ask('show ipsec proposal'))[0].espEncryption, 'aes-128')
+    const ipsec = await a.ask('show ipsec policy')
+    assert.deepEqual(
+      ipsec.map(({ name, builtIn, antiReplay, tunnels }) => [name, builtIn, antiReplay, tunnels]),
+      [
+        ['default', true, 64, []],
+        ['data', false, 64, ['t']],
+      ],
+    )
+    assert.ok(!JSON.stringify([policy, ipsec]).includes('sixteen'))
+    await assert.rejects(a.ask('show ike policy pear'), /not-found: .*did you mean "peer"/)
+  })
+
   test('show version', async () => {
     const { a } = await upPair()
     assert.deepEqual(await a.ask('show version'), {

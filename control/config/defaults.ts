@@ -33,6 +33,7 @@ export const TRAP_PORT = 162
 export function emptyConfig(file: string): Config {
   return {
     file,
+    statements: [],
     lines: {},
     legacyCrypto: false,
     insecureCrypto: null,

@@ -162,6 +162,8 @@ export type Pki = {
 
 export type Config = {
   file: string
+  /** every statement that took effect, in order, indented by mode, secrets as `<hidden>` */
+  statements: string[]
   lines: Record<string, number> // of the global statements
   legacyCrypto: boolean
   insecureCrypto: string | null // the REASON

@@ -10,6 +10,7 @@ import { type BoundEntry, enter, type OpenMode, type Site } from './grammar/mode
 import { type Capture, captureFault, matchPattern, Values } from './match.ts'
 import { corrections, explainMismatch, type Misfit, statementName } from './mismatch.ts'
 import type { Config, Finding } from './model.ts'
+import type { Leaf } from './pattern.ts'
 import { splitLine, type Word } from './text.ts'
 
 export type Parsed = { config: Config; errors: Finding[]; warnings: Finding[] }
@@ -46,7 +47,7 @@ class Parser {
 
   #statement(words: Word[]) {
     const found = this.#find(words)
-    if (found !== null) this.#apply(found)
+    if (found !== null) this.#apply(found, words)
     else if (words.length === 1 && isBare(words[0], 'exit')) this.#exit()
     else if (isBare(words[0], 'no'))
       this.#error(
@@ -67,7 +68,7 @@ class Parser {
     return null
   }
 
-  #apply({ depth, entry, captures }: Found) {
+  #apply({ depth, entry, captures }: Found, words: Word[]) {
     this.#stack.length = depth + 1
     const values = new Values(captures)
     const outOfRange = captures.map(captureFault).find((fault) => fault !== null)
@@ -76,6 +77,7 @@ class Parser {
       : entry.fault(values)
     if (fault) return this.#error(fault.code, fault.message)
     this.#remember(entry, values)
+    this.config.statements.push(`${' '.repeat(depth)}${shownStatement(words, entry.secret, captures)}`)
     const opened = entry.run(values, this.#site)
     if (opened !== null) this.#stack.push(opened)
   }
@@ -99,7 +101,7 @@ class Parser {
     this.#error('syntax', explainMismatch(misfit, words, this.#stack))
     for (const corrected of corrections(misfit, words, this.#site.line)) {
       const found = this.#find(corrected)
-      if (found !== null) return this.#apply(found)
+      if (found !== null) return this.#apply(found, corrected)
     }
   }
 
@@ -135,6 +137,22 @@ function misfitIn(mode: OpenMode, words: Word[]): Misfit {
     merged.entries.push(entry)
   }
   return merged
+}
+
+/** The statement as it may be shown; of one that carries a secret, no free text and no digits of a key. */
+function shownStatement(words: Word[], isSecret: boolean, captures: Capture[]): string {
+  const hidden = new Set(
+    isSecret ? captures.filter(({ leaf }) => maySecret(leaf)).map(({ word }) => word) : [],
+  )
+  return words.map((word) => (hidden.has(word) ? '<hidden>' : wordText(word))).join(' ')
+}
+
+function maySecret(leaf: Leaf): boolean {
+  return leaf.kind === 'class' && (leaf.class === 'STRING' || leaf.class === 'HEX')
+}
+
+function wordText({ text, quoted }: Word): string {
+  return quoted ? `"${text.replace(/["\\]/g, '\\$&')}"` : text
 }
 
 function isBare(word: Word, text: string): boolean {

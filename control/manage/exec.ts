@@ -9,6 +9,13 @@ import type { Gateway } from '../gateway.ts'
 import { showDrops } from './baseline.ts'
 import { clearAsp, clearCounters, clearIkeSas, clearIpsecSas, clearTunnel } from './clear.ts'
 import { CommandError } from './error.ts'
+import {
+  showConfiguration,
+  showIkePolicies,
+  showIkeProposals,
+  showIpsecPolicies,
+  showIpsecProposals,
+} from './show-config.ts'
 import { showAsps, showCircuits, showLog, showRoutes, showStages, showVersion } from './show-machine.ts'
 import { showIkeSas, showIpsecSas } from './show-sa.ts'
 import { showTunnels } from './show-tunnel.ts'
@@ -26,6 +33,11 @@ const FILTER = '[(tunnel name=NAME|spi spi=STRING)]'
 // name, grammar, function
 const TABLE = [
   ['version', 'show version', showVersion],
+  ['configuration', 'show configuration [running]', showConfiguration],
+  ['ike-proposal', 'show ike proposal [name=NAME]', showIkeProposals],
+  ['ike-policy', 'show ike policy [name=NAME]', showIkePolicies],
+  ['ipsec-proposal', 'show ipsec proposal [name=NAME]', showIpsecProposals],
+  ['ipsec-policy', 'show ipsec policy [name=NAME]', showIpsecPolicies],
   ['tunnel', 'show tunnel ipsec [(detail=detail|name=NAME [detail=detail])]', showTunnels],
   ['ike-sa', 'show ike sa [tunnel name=NAME] [detail=detail]', showIkeSas],
   ['ipsec-sa', 'show ipsec sa [tunnel name=NAME] [detail=detail]', showIpsecSas],
@@ -49,15 +61,13 @@ export type CommandName = (typeof TABLE)[number][0]
 
 // Of the command language, but not built: refused by name instead of as a mistake.
 const NOT_BUILT = [
-  'show configuration',
+  'show configuration candidate',
+  'show configuration diff',
+  'show configuration rollback',
   'show alarms',
   'show pki',
   'show asp pool',
   'show asp group',
-  'show ike proposal',
-  'show ike policy',
-  'show ipsec proposal',
-  'show ipsec policy',
   'show ipsec access-list',
   'show ipsec qos-policy',
   'show tunnel ipsec statistics',

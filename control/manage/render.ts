@@ -135,11 +135,21 @@ export function render(command: CommandName, data: unknown, detail: boolean, wid
   if (detail) return rows.flatMap((row, i) => [...(i > 0 ? [''] : []), ...details(row, 0)])
   if (command === 'log') return rows.map((row) => textLine(row as never).trimEnd())
   if (command === 'trace') return rows.map(traceLine)
+  if (command === 'configuration') return rows[0].lines as string[]
+  if (DETAILED.has(command)) return rows.flatMap((row, i) => [...(i > 0 ? [''] : []), ...details(row, 0)])
   if (command === 'version') return [versionLine(rows[0])]
   const chosen = TABLES[command]
   if (chosen === undefined) return clearLines(rows[0])
   return table(chosen.columns, rows, width, chosen.none)
 }
+
+/** What is a handful of objects with many members reads better as members than as columns. */
+const DETAILED: ReadonlySet<CommandName> = new Set([
+  'ike-proposal',
+  'ike-policy',
+  'ipsec-proposal',
+  'ipsec-policy',
+])
 
 function versionLine(row: Row): string {
   return `asegate ${row.version} (node ${row.node}, card ABI ${row.abi}, build ${row.build})`
