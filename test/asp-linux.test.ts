@@ -19,11 +19,16 @@ inNamespace(import.meta.filename, () => {
   for (const outer of [4, 6] as const)
     for (const encapsulation of ['udp', 'raw'] as const)
       test(`pings between processes over IPv${outer}, ${encapsulation}: circuit on ASP 1, ase0 on ASP 2`, () =>
-        pingBothWays(outer, encapsulation))
+        pingBothWays(outer, encapsulation, 'esp'))
+  for (const outer of [4, 6] as const)
+    test(`pings between processes over IPv${outer}, AH: circuit on ASP 1, ase0 on ASP 2`, () =>
+      pingBothWays(outer, 'raw', 'ah'))
 })
 
-async function pingBothWays(outer: 4 | 6, encapsulation: Encapsulation): Promise<void> {
-  const sides = await Promise.all([0, 1].map((index) => startSide(index, outer, encapsulation)))
+type Protocol = 'esp' | 'ah'
+
+async function pingBothWays(outer: 4 | 6, encapsulation: Encapsulation, protocol: Protocol): Promise<void> {
+  const sides = await Promise.all([0, 1].map((index) => startSide(index, outer, { encapsulation, protocol })))
   try {
     layWire(sides)
     await Promise.all(sides.map(begin))
@@ -35,7 +40,11 @@ async function pingBothWays(outer: 4 | 6, encapsulation: Encapsulation): Promise
 }
 
 /** A process in a namespace of its own that waits for its line. Networks: 10.1, 10.11, fd01 and 10.2, 10.12, fd02. */
-async function startSide(index: number, outer: 4 | 6, encapsulation: Encapsulation): Promise<Side> {
+async function startSide(
+  index: number,
+  outer: 4 | 6,
+  way: { encapsulation: Encapsulation; protocol: Protocol },
+): Promise<Side> {
   const [here, there] = [index + 1, 2 - index]
   const ends = { local: OUTER[outer][index], remote: OUTER[outer][1 - index] }
   const spis = (base: number) => ({ in: base + here, out: base + there })
@@ -43,12 +52,12 @@ async function startSide(index: number, outer: 4 | 6, encapsulation: Encapsulati
     asps: ASPS,
     tunnels: [
       {
-        ...{ name: 'circuit', device: 'tun1', asp: 1, encapsulation, ends, spis: spis(1000) },
+        ...{ name: 'circuit', device: 'tun1', asp: 1, ...way, ends, spis: spis(1000) },
         addresses: [`10.${here}.0.1/32`, `fd0${here}::1/128`],
         routes: [`10.${there}.0.0/16`, `fd0${there}::/64`],
       },
       {
-        ...{ name: 'economical', device: 'ase0', asp: 2, encapsulation, ends, spis: spis(2000) },
+        ...{ name: 'economical', device: 'ase0', asp: 2, ...way, ends, spis: spis(2000) },
         addresses: [`10.${here + 10}.0.1/32`],
         routes: [`10.${there + 10}.0.0/16`],
       },

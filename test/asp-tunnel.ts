@@ -22,6 +22,8 @@ export type TunnelOptions = {
   /** one byte that makes the keys of a direction: the same number at both ends for the same direction */
   keys?: { in: number; out: number }
   natTPort?: number
+  /** ESP unless named */
+  protocol?: 'esp' | 'ah'
 }
 
 /** Both directions up; returns the card's references. */
@@ -31,8 +33,9 @@ export function installManual(
 ): { tunnel: TunnelRef; inbound: SaRef; outbound: SaRef } {
   const tunnel = card.setTunnel(cardTunnel(options))
   const keys = options.keys ?? { in: options.spis.in & 255, out: options.spis.out & 255 }
-  const inbound = card.addInbound(manualSa(tunnel, options.spis.in, keys.in))
-  const outbound = card.addOutbound(manualSa(tunnel, options.spis.out, keys.out))
+  const sa = options.protocol === 'ah' ? ahSa : manualSa
+  const inbound = card.addInbound(sa(tunnel, options.spis.in, keys.in))
+  const outbound = card.addOutbound(sa(tunnel, options.spis.out, keys.out))
   card.activateOutbound(outbound)
   card.setTunnelState(tunnel, true)
   return { tunnel, inbound, outbound }
@@ -72,6 +75,15 @@ export function manualSa(tunnel: TunnelRef, spi: number, key: number): CardSa {
     hardPackets: 0,
     softBytes: 0,
     softPackets: 0,
+  }
+}
+
+export function ahSa(tunnel: TunnelRef, spi: number, key: number): CardSa {
+  return {
+    ...manualSa(tunnel, spi, key),
+    protocol: 'ah',
+    cipher: 'null',
+    encryptionKey: new Uint8Array(),
   }
 }
 

@@ -52,6 +52,7 @@ async function bed(options: Partial<FakeMachineOptions> = {}, netOptions: FakeNe
 type Way = {
   outer?: 4 | 6
   encapsulation?: Encapsulation
+  protocol?: 'esp' | 'ah'
   device?: string
   asp?: number
   spis?: [toOne: number, toOther: number]
@@ -63,6 +64,7 @@ async function join({ machines, time }: Bed, way: Way = {}) {
   const {
     outer = 4,
     encapsulation = 'udp',
+    protocol = 'esp',
     device = 'tun1',
     asp = 1,
     spis = [1001, 1002],
@@ -77,6 +79,7 @@ async function join({ machines, time }: Bed, way: Way = {}) {
       device,
       asp,
       encapsulation,
+      protocol,
       ends: { local: OUTER[outer][side], remote: OUTER[outer][1 - side] },
       spis: { in: spis[side], out: spis[1 - side] },
     }
@@ -134,6 +137,16 @@ for (const outer of [4, 6] as const)
         assert.deepEqual([txPackets, rxPackets], [40n, 40n])
         await one.stop()
       })
+
+for (const outer of [4, 6] as const)
+  test(`AH over IPv${outer}: pings of both families, at their own ASP and at the wrong one`, async () => {
+    const one = await bed()
+    await join(one, { outer, encapsulation: 'raw', protocol: 'ah', asp: 2, spis: [2000, 2001] })
+    assert.equal(await pings(one, 4, 20), 20)
+    assert.equal(await pings(one, 6, 20), 20)
+    assert.deepEqual(drops(one), {})
+    await one.stop()
+  })
 
 test('packets at the wrong ASP are handed over: all arrives at ASP 1, the tunnel lives on ASP 2', async () => {
   const one = await bed({ steering: 'first' })

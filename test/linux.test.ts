@@ -10,7 +10,7 @@ import type { ForeignDatagram } from '../bindings/control-inbox.ts'
 import { Arena } from '../bindings/linux/arena.ts'
 import { READY_DEVICE } from '../bindings/linux/asp-io.ts'
 import { attachSteering, type Instruction } from '../bindings/linux/bpf.ts'
-import { IPPROTO_ESP, MSG_DONTWAIT } from '../bindings/linux/constants.ts'
+import { IPPROTO_AH, IPPROTO_ESP, MSG_DONTWAIT } from '../bindings/linux/constants.ts'
 import { Datagrams } from '../bindings/linux/datagrams.ts'
 import { createLinuxMachine } from '../bindings/linux/machine.ts'
 import { closeRaw, openRaw, type RawFamily, shareRaw } from '../bindings/linux/raw.ts'
@@ -360,6 +360,30 @@ function rawTests(): void {
     shareRaw(families, [1, 2])
   })
 
+  test('AH: exactly one ASP sees a packet; over IPv4 it goes out with the header that was made for it', () => {
+    const ah = openRaw(IPPROTO_AH, ASPS)
+    try {
+      for (const [index, address] of [
+        [0, '10.255.0.2'],
+        [1, '::1'],
+      ] as const)
+        for (const spi of [300, 301]) {
+          const packet = ahPacket(spi)
+          const header = index === 0 ? ahHeader('10.255.0.1', address, packet.length) : []
+          const bytes = Uint8Array.of(...header, ...packet)
+          const sender = ah[index].aspsDontFragment[0]
+          assert.equal(new Datagrams().send(sender, null, { address, port: 0 }, [], bytes), bytes.length)
+          const received = ah[index].asps.map(receiveRaw)
+          assert.equal(received[1 - (spi % ASPS)], null, 'the other ASP must not see it')
+          const mine = received[spi % ASPS]
+          assert.ok(mine !== null, `ASP ${(spi % ASPS) + 1} received nothing`)
+          assert.deepEqual(withoutChecksum(mine, index === 0), withoutChecksum(bytes, index === 0))
+        }
+    } finally {
+      closeRaw(ah)
+    }
+  })
+
   test('a packet too short for an SPI reaches the first ASP alone', () => {
     sendRaw(families[0].aspsDontFragment[1], '10.255.0.2', 1, 3)
     assert.equal(receiveRaw(families[0].asps[0])?.length, 23)
@@ -436,6 +460,21 @@ function watched(device: number): boolean {
       return false // closed meanwhile
     }
   })
+}
+
+/** AH around nothing, an ICV of 12 bytes (RFC 4302 §2). */
+function ahPacket(spi: number): number[] {
+  return [59, 4, 0, 0, 0, 0, spi >> 8, spi & 255, 0, 0, 0, 1, ...Array.from({ length: 12 }, (_, i) => i)]
+}
+
+/** An IPv4 header with a TOS, an identification and DF; the kernel puts the checksum. */
+function ahHeader(source: string, destination: string, payload: number): number[] {
+  const addresses = [source, destination].flatMap((address) => address.split('.').map(Number))
+  return [0x45, 0x28, 0, 20 + payload, 0x12, 0x34, 0x40, 0, 64, IPPROTO_AH, 0, 0, ...addresses]
+}
+
+function withoutChecksum(packet: Uint8Array, hasHeader: boolean): number[] {
+  return [...packet].map((byte, index) => (hasHeader && (index === 10 || index === 11) ? 0 : byte))
 }
 
 function sendRaw(fd: number, address: string, spi: number, length = 16): void {

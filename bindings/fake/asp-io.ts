@@ -31,6 +31,7 @@ import {
   OUT_DEVICE,
   OUT_FLAGS,
   OUT_LENGTH,
+  PROTOCOL_AH,
   SOCKADDR_BYTES,
   SOCKADDR_FAMILY,
   SOCKADDR_IPV4,
@@ -66,7 +67,7 @@ export type FakeAspHooks = {
 }
 
 type FromDevice = { device: number; packet: Uint8Array }
-/** udp null: native ESP, header.payload begins with the ESP header, `packet` is the whole IP packet */
+/** udp null: native ESP or AH, header.payload begins with its header, `packet` is the whole IP packet */
 type FromWire = { packet: Uint8Array; header: IpPacket; udp: Udp | null }
 
 export class FakeAspIo implements AspIo {
@@ -193,7 +194,7 @@ export class FakeAspIo implements AspIo {
     const ports: [number, number] = [local.port || this.#natTPort, peer.port]
     const tunnel = this.#aspView.u32(descriptor + TX_TUNNEL)
     for (const payload of this.#datagrams(descriptor, count)) {
-      const packet = udp ? buildUdp(header, ports, payload) : buildIp(header, payload)
+      const packet = udp ? buildUdp(header, ports, payload) : rawPacket(header, payload)
       if (!this.#hooks.send(packet, tunnel)) this.#aspView.drop(DROP_PATH_MTU, 1)
     }
   }
@@ -237,4 +238,10 @@ export class FakeAspIo implements AspIo {
   wake(bits: number): void {
     this.#hooks.wake(bits)
   }
+}
+
+/** The card builds the outer header of AH over IPv4 itself. */
+function rawPacket(header: IpHeader, payload: Uint8Array): Uint8Array {
+  const whole = header.protocol === PROTOCOL_AH && familyOf(header.source) === 4
+  return whole ? Uint8Array.from(payload) : buildIp(header, payload)
 }

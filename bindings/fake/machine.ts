@@ -23,6 +23,7 @@ import { type Cancel, type FakeTime, VirtualTime } from './time.ts'
 
 const HEARTBEAT = 100
 const PROTOCOL_ESP = 50
+const PROTOCOL_AH = 51
 
 export type FakeMachineOptions = MachineOptions & {
   /** our addresses on the wire */
@@ -150,13 +151,14 @@ class InProcessMachine implements FakeMachine {
   #fromWire(packet: Uint8Array): void {
     if (!this.#running) return
     const header = parseIp(packet)
-    if (header?.protocol === PROTOCOL_ESP) this.#esp(packet, header)
+    if (header?.protocol === PROTOCOL_ESP) this.#raw(packet, header, 0)
+    else if (header?.protocol === PROTOCOL_AH) this.#raw(packet, header, 4)
     else if (header?.protocol === PROTOCOL_UDP) this.#udp(packet, header)
     else this.#counters.strays++
   }
 
-  #esp(packet: Uint8Array, header: IpPacket): void {
-    this.#ios[this.#aspOf(header.payload)].queueDatagram(packet, header, null)
+  #raw(packet: Uint8Array, header: IpPacket, spiOffset: number): void {
+    this.#ios[this.#aspOf(header.payload.subarray(spiOffset))].queueDatagram(packet, header, null)
     this.#schedule()
   }
 

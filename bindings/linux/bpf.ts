@@ -52,17 +52,23 @@ export function steerProgram(living: number[]): Instruction[] {
 
 /**
  * Accepts on an ASP's raw socket what its SPI maps to: `share` (0-based) of `shares`. IPv4 packets carry their
- * header here. A packet too short for an SPI belongs to the first share, which counts it.
+ * header here; the SPI stands spiOffset bytes behind it. A packet too short for one belongs to the first share,
+ * which counts it.
  */
-export function rawShareProgram(family: 4 | 6, shares: number, share: number): Instruction[] {
+export function rawShareProgram(
+  family: 4 | 6,
+  spiOffset: number,
+  shares: number,
+  share: number,
+): Instruction[] {
   const header: Instruction = family === 4 ? [LDX_IP_HEADER_LENGTH, 0, 0, 0] : [LDX_IMMEDIATE, 0, 0, 0]
   return [
     header,
     [LD_LEN, 0, 0, 0],
     [SUBTRACT_INDEX, 0, 0, 0],
-    [JUMP_AT_LEAST, 1, 0, 4],
+    [JUMP_AT_LEAST, 1, 0, spiOffset + 4],
     [RETURN, 0, 0, share === 0 ? WHOLE_PACKET : 0],
-    [LD_WORD_INDEXED, 0, 0, 0],
+    [LD_WORD_INDEXED, 0, 0, spiOffset],
     [MOD, 0, 0, shares],
     [JUMP_EQUAL, 0, 1, share],
     [RETURN, 0, 0, WHOLE_PACKET],

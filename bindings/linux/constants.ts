@@ -26,6 +26,7 @@ export const SOCK_NONBLOCK = 0o4000
 export const SOCK_CLOEXEC = 0o2000000
 export const IPPROTO_UDP = 17
 export const IPPROTO_ESP = 50
+export const IPPROTO_AH = 51
 
 export const SOL_SOCKET = 1
 export const SO_ATTACH_FILTER = 26
@@ -38,6 +39,7 @@ export const SO_ATTACH_REUSEPORT_CBPF = 51
 
 export const SOL_IP = 0
 export const IP_TOS = 1
+export const IP_HDRINCL = 3
 export const IP_PKTINFO = 8
 export const IP_MTU_DISCOVER = 10
 export const IP_RECVTOS = 13

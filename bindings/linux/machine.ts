@@ -10,7 +10,7 @@ import { SystemFiles } from '../files.ts'
 import type { Machine, MachineOptions } from '../machine.ts'
 import { SystemResolver } from '../resolver.ts'
 import { AspHost } from './asp-host.ts'
-import { IPPROTO_ESP } from './constants.ts'
+import { IPPROTO_AH, IPPROTO_ESP } from './constants.ts'
 import { DeviceRegistry } from './device-registry.ts'
 import { ErrorQueues } from './error-queue.ts'
 import { clearEvent, createEvent } from './eventfd.ts'
@@ -18,7 +18,7 @@ import { kernelPathMtu } from './path-mtu.ts'
 import { closeRaw, openRaw, type RawFamily, shareRaw } from './raw.ts'
 import type { Source } from './receiver.ts'
 import { LinuxRoutes } from './routes.ts'
-import type { SendSockets } from './sender.ts'
+import type { SendPair, SendSockets } from './sender.ts'
 import { LinuxSockets } from './sockets.ts'
 import { close, watchReadable } from './syscalls.ts'
 import { closeUdp, openUdp, steerUdp, type UdpFamily } from './udp.ts'
@@ -58,7 +58,7 @@ class LinuxMachine implements Machine {
   readonly #hosts: AspHost[] = []
   readonly #devices = new DeviceRegistry(this.#hosts)
   readonly #udp: UdpFamily[]
-  readonly #raw: RawFamily[]
+  readonly #raw: RawFamily[] = []
   readonly #errors: ErrorQueues
   readonly #wake: number
   #living: number[] = []
@@ -69,9 +69,12 @@ class LinuxMachine implements Machine {
     try {
       this.#udp = openUdp(options)
       this.#undo.push(() => closeUdp(this.#udp))
-      this.#raw = openRaw(IPPROTO_ESP, options.asps)
-      this.#undo.push(() => closeRaw(this.#raw))
-      this.#errors = new ErrorQueues([IPPROTO_ESP])
+      for (const protocol of [IPPROTO_ESP, IPPROTO_AH]) {
+        const raw = openRaw(protocol, options.asps)
+        this.#undo.push(() => closeRaw(raw))
+        this.#raw.push(...raw)
+      }
+      this.#errors = new ErrorQueues([IPPROTO_ESP, IPPROTO_AH])
       this.#undo.push(() => this.#errors.close())
       this.#wake = createEvent()
       this.#undo.push(() => void close(this.#wake))
@@ -195,10 +198,10 @@ class LinuxMachine implements Machine {
         port: this.#options.natTPort,
       })),
     )
-    const raw = this.#raw.map(({ family, asps }) => ({
+    const raw = this.#raw.map(({ family, protocol, asps }) => ({
       fd: asps[asp - 1],
       family,
-      protocol: IPPROTO_ESP,
+      protocol,
       port: 0,
     }))
     return [...udp, ...raw]
@@ -206,14 +209,15 @@ class LinuxMachine implements Machine {
 
   #sendersOf(asp: number, family: 4 | 6): SendSockets | null {
     const udp = this.#udp.find((one) => one.family === family)
-    const raw = this.#raw.find((one) => one.family === family)
-    if (udp === undefined || raw === undefined) return null
-    return {
-      udp: udp.asps[asp - 1],
-      udpDontFragment: udp.aspsDontFragment[asp - 1],
-      raw: raw.asps[asp - 1],
-      rawDontFragment: raw.aspsDontFragment[asp - 1],
-    }
+    const raw = (protocol: number) =>
+      this.#raw.find((one) => one.family === family && one.protocol === protocol)
+    const [esp, ah] = [raw(IPPROTO_ESP), raw(IPPROTO_AH)]
+    if (udp === undefined || esp === undefined || ah === undefined) return null
+    const pair = ({ asps, aspsDontFragment }: Pick<UdpFamily, 'asps' | 'aspsDontFragment'>): SendPair => [
+      asps[asp - 1],
+      aspsDontFragment[asp - 1],
+    ]
+    return { udp: pair(udp), esp: pair(esp), ah: pair(ah) }
   }
 
   async #allUp(): Promise<void> {

@@ -1,18 +1,23 @@
-// Raw sockets for native ESP (IP protocol 50).
+// Raw sockets for native ESP (IP protocol 50) and AH (51).
 //
 // What arrives on an IPv4 raw socket begins with the IPv4 header; IPv6 raw sockets deliver the payload
-// alone. Sending never includes the IP header. The kernel copies each packet to every raw socket, so
-// each ASP's receiving socket filters its share by SPI, and the DF-set socket only sends.
+// alone: the card makes the header that AH authenticates again from both addresses. Extension headers before AH
+// would be missing there: such packets fail their ICV. Sending includes the IP header only for AH over IPv4, whose
+// ICV covers fields that the kernel would choose (identification). The kernel copies each packet to every raw
+// socket, so each ASP's receiving socket filters its share by SPI, and the DF-set socket only sends.
 
 import { attachFilter, DROP_ALL, rawShareProgram } from './bpf.ts'
 import * as C from './constants.ts'
 import { must } from './failure.ts'
-import { enlargeBuffers, receiveControlMessages, setDontFragment } from './options.ts'
+import { enlargeBuffers, receiveControlMessages, setDontFragment, setOption } from './options.ts'
 import { close, socket } from './syscalls.ts'
 import { hasFamily } from './udp.ts'
 
-/** The sockets of one address family; the arrays are indexed by ASP number - 1. */
-export type RawFamily = { family: 4 | 6; asps: number[]; aspsDontFragment: number[] }
+/** The sockets of one protocol and address family; the arrays are indexed by ASP number - 1. */
+export type RawFamily = { family: 4 | 6; protocol: number; asps: number[]; aspsDontFragment: number[] }
+
+/** Bytes before the SPI: RFC 4303 §2.1, RFC 4302 §2.4. */
+const spiOffset = (protocol: number) => (protocol === C.IPPROTO_AH ? 4 : 0)
 
 /** Opens both families; throws SystemError, and nothing stays open then. */
 export function openRaw(protocol: number, asps: number): RawFamily[] {
@@ -24,6 +29,7 @@ export function openRaw(protocol: number, asps: number): RawFamily[] {
       return [
         {
           family,
+          protocol,
           asps: each((index) => openReceiver(family, protocol, asps, index, opened)),
           aspsDontFragment: each(() => openSender(family, protocol, opened)),
         },
@@ -44,7 +50,7 @@ function openReceiver(
 ): number {
   const what = `raw socket, protocol ${protocol}`
   const fd = openSocket(family, protocol, opened)
-  attachFilter(fd, rawShareProgram(family, asps, index))
+  attachFilter(fd, rawShareProgram(family, spiOffset(protocol), asps, index))
   enlargeBuffers(fd)
   receiveControlMessages(fd, family, what)
   setDontFragment(fd, family, false, what)
@@ -66,15 +72,19 @@ function openSocket(family: 4 | 6, protocol: number, opened: number[]): number {
     `cannot open an IPv${family} raw socket for protocol ${protocol}`,
   )
   opened.push(fd)
+  if (family === 4 && protocol === C.IPPROTO_AH) setOption(fd, C.SOL_IP, C.IP_HDRINCL, 1, 'raw socket for AH')
   return fd
 }
 
 /** ASPs ended: the living ones (1-based, at least one) share all packets. */
 export function shareRaw(families: RawFamily[], living: number[]): void {
-  for (const { family, asps } of families)
+  for (const { family, protocol, asps } of families)
     for (const [index, fd] of asps.entries()) {
       const share = living.indexOf(index + 1)
-      attachFilter(fd, share < 0 ? DROP_ALL : rawShareProgram(family, living.length, share))
+      attachFilter(
+        fd,
+        share < 0 ? DROP_ALL : rawShareProgram(family, spiOffset(protocol), living.length, share),
+      )
     }
 }
 

@@ -12,6 +12,7 @@ import {
   ENCAPSULATION_UDP,
   FAMILY_INET,
   FAMILY_INET6,
+  PROTOCOL_AH,
   PROTOCOL_ESP,
   SOCKADDR_FAMILY,
   SOCKADDR_IPV4,
@@ -35,10 +36,12 @@ import * as C from './constants.ts'
 import { SOCKADDR_IN_SIZE, SOCKADDR_SIZE } from './sockaddr.ts'
 import { errno, sendmmsg } from './syscalls.ts'
 
-/** The sending sockets of one ASP and family; -1: none. */
-export type SendSockets = { udp: number; udpDontFragment: number; raw: number; rawDontFragment: number }
+/** DF clear, DF set; -1: none. */
+export type SendPair = [clear: number, set: number]
+/** The sending sockets of one ASP and family, by what they carry. */
+export type SendSockets = { udp: SendPair; esp: SendPair; ah: SendPair }
 
-const NO_SOCKETS: SendSockets = { udp: -1, udpDontFragment: -1, raw: -1, rawDontFragment: -1 }
+const NO_SOCKETS: SendSockets = { udp: [-1, -1], esp: [-1, -1], ah: [-1, -1] }
 
 // struct msghdr
 const NAME = 0
@@ -116,11 +119,12 @@ export class Sender {
 
   #socketFor(descriptor: number, family: number): number {
     const sockets = family === FAMILY_INET ? this.#ipv4 : this.#ipv6
-    const dontFragment = this.#view.getUint8(descriptor + TX_DF) !== 0
+    const dontFragment = this.#view.getUint8(descriptor + TX_DF) === 0 ? 0 : 1
     if (this.#view.getUint8(descriptor + TX_ENCAPSULATION) === ENCAPSULATION_UDP)
-      return dontFragment ? sockets.udpDontFragment : sockets.udp
-    if (this.#view.getUint8(descriptor + TX_PROTOCOL) !== PROTOCOL_ESP) return -1
-    return dontFragment ? sockets.rawDontFragment : sockets.raw
+      return sockets.udp[dontFragment]
+    const protocol = this.#view.getUint8(descriptor + TX_PROTOCOL)
+    if (protocol === PROTOCOL_AH) return sockets.ah[dontFragment]
+    return protocol === PROTOCOL_ESP ? sockets.esp[dontFragment] : -1
   }
 
   #addDatagrams(descriptor: number, index: number, peer: number, family: number): void {
