@@ -439,9 +439,12 @@ function machineTests(): void {
   })
 }
 
-/** What ping says of one echo request of 1478 or 1498 bytes with DF. */
+/**
+ * What ping says of echo requests of 1478 or 1498 bytes with DF. Several: the kernel sends none over IPv6 until it has
+ * noticed that the device is up.
+ */
 async function largePing(address: string): Promise<string> {
-  const ping = spawn('ping', ['-M', 'do', '-c', '1', '-W', '1', '-s', '1450', address])
+  const ping = spawn('ping', ['-M', 'do', '-c', '4', '-i', '0.3', '-W', '1', '-s', '1450', address])
   let said = ''
   ping.stdout.on('data', (text) => {
     said += text
