@@ -5,9 +5,10 @@ import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { test } from 'node:test'
-import type { Encapsulation } from '../control/ports.ts'
+import type { CardTunnel, Encapsulation } from '../control/ports.ts'
 import type { EndOptions, EndReport } from './asp-end.ts'
 import { inNamespace } from './bindings-namespace.ts'
+import { transfer } from './transfer.ts'
 
 const OUTER = { 4: ['192.0.2.1', '192.0.2.2'], 6: ['2001:db8::1', '2001:db8::2'] } as const
 const ASPS = 2
@@ -23,28 +24,71 @@ inNamespace(import.meta.filename, () => {
   for (const outer of [4, 6] as const)
     test(`pings between processes over IPv${outer}, AH: circuit on ASP 1, ase0 on ASP 2`, () =>
       pingBothWays(outer, 'raw', 'ah'))
+  for (const outer of [4, 6] as const)
+    test(`TCP over IPv${outer}: trains of datagrams leave and arrive in one message`, () => trains(outer))
+  for (const outer of [4, 6] as const)
+    test(`TCP over IPv${outer}, a wire too narrow for a datagram: no trains, fragments without DF`, () =>
+      narrow(outer))
 })
 
 type Protocol = 'esp' | 'ah'
+type Way = { encapsulation: Encapsulation; protocol: Protocol; dfBit?: CardTunnel['dfBit'] }
 
 async function pingBothWays(outer: 4 | 6, encapsulation: Encapsulation, protocol: Protocol): Promise<void> {
-  const sides = await Promise.all([0, 1].map((index) => startSide(index, outer, { encapsulation, protocol })))
+  const reports = await withSides(outer, { encapsulation, protocol }, async (sides) => {
+    for (const [index, side] of sides.entries()) pingFrom(side, 2 - index)
+  })
+  for (const { packets } of reports)
+    assert.ok(
+      packets.every((count) => count > 0),
+      `both ASPs had work: ${packets}`,
+    )
+}
+
+/** Both ends on one wire; afterwards nothing was dropped and nothing is left of them. */
+async function withSides(
+  outer: 4 | 6,
+  way: Way,
+  run: (sides: Side[]) => Promise<void>,
+): Promise<EndReport[]> {
+  const sides = await Promise.all([0, 1].map((index) => startSide(index, outer, way)))
   try {
     layWire(sides)
     await Promise.all(sides.map(begin))
-    for (const [index, side] of sides.entries()) pingFrom(side, 2 - index)
+    await run(sides)
   } finally {
     for (const side of sides) side.process.stdin?.end()
   }
-  for (const side of sides) await checkEnd(side)
+  return Promise.all(sides.map(checkEnd))
+}
+
+const TRANSFER = 4000000
+
+/** The kernel counts messages as datagrams: there are far fewer of them than packets. */
+async function trains(outer: 4 | 6): Promise<void> {
+  await withSides(outer, { encapsulation: 'udp', protocol: 'esp' }, async (sides) => {
+    assert.ok(await transfer(sides[0].pid, sides[1].pid, { from: '10.1.0.1', to: '10.2.0.1' }, TRANSFER))
+    const sent = udpSent(sides[0], outer)
+    assert.ok(sent < TRANSFER / 1400 / 2, `${sent} messages for ${TRANSFER / 1400} packets`)
+  })
+}
+
+async function narrow(outer: 4 | 6): Promise<void> {
+  await withSides(outer, { encapsulation: 'udp', protocol: 'esp', dfBit: 'clear' }, async (sides) => {
+    for (const side of sides) inside(side, 'ip', 'link', 'set', 'wire', 'mtu', '1300')
+    assert.ok(await transfer(sides[0].pid, sides[1].pid, { from: '10.1.0.1', to: '10.2.0.1' }, TRANSFER / 8))
+  })
+}
+
+/** UDP messages that a namespace has sent over the family. */
+function udpSent(side: Side, family: 4 | 6): number {
+  const name = family === 4 ? 'UdpOutDatagrams' : 'Udp6OutDatagrams'
+  const found = new RegExp(`${name}\\s+(\\d+)`).exec(inside(side, 'nstat', '-asz'))
+  return Number(found?.[1])
 }
 
 /** A process in a namespace of its own that waits for its line. Networks: 10.1, 10.11, fd01 and 10.2, 10.12, fd02. */
-async function startSide(
-  index: number,
-  outer: 4 | 6,
-  way: { encapsulation: Encapsulation; protocol: Protocol },
-): Promise<Side> {
+async function startSide(index: number, outer: 4 | 6, way: Way): Promise<Side> {
   const [here, there] = [index + 1, 2 - index]
   const ends = { local: OUTER[outer][index], remote: OUTER[outer][1 - index] }
   const spis = (base: number) => ({ in: base + here, out: base + there })
@@ -108,16 +152,13 @@ function ping(side: Side, address: string, count: number, size: number, ...more:
   assert.match(output, new RegExp(`${count} received`), output)
 }
 
-async function checkEnd(side: Side): Promise<void> {
+async function checkEnd(side: Side): Promise<EndReport> {
   const report = JSON.parse((await side.lines.next()).value) as EndReport
   assert.deepEqual(report.drops, {})
   assert.deepEqual(report.leaked, [], 'stop leaves no descriptor')
   assert.deepEqual(report.devices, [], 'stop leaves no device')
-  assert.ok(
-    report.packets.every((packets) => packets > 0),
-    `both ASPs had work: ${report.packets}`,
-  )
   assert.deepEqual(await side.exit, [0, null])
+  return report
 }
 
 function inside(side: Side, ...command: string[]): string {

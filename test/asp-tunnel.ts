@@ -24,6 +24,7 @@ export type TunnelOptions = {
   natTPort?: number
   /** ESP unless named */
   protocol?: 'esp' | 'ah'
+  dfBit?: CardTunnel['dfBit']
 }
 
 /** Both directions up; returns the card's references. */
@@ -41,7 +42,15 @@ export function installManual(
   return { tunnel, inbound, outbound }
 }
 
-export function cardTunnel({ name, device, asp, encapsulation, ends, natTPort }: TunnelOptions): CardTunnel {
+export function cardTunnel({
+  name,
+  device,
+  asp,
+  encapsulation,
+  ends,
+  natTPort,
+  dfBit,
+}: TunnelOptions): CardTunnel {
   return {
     name,
     device,
@@ -51,7 +60,7 @@ export function cardTunnel({ name, device, asp, encapsulation, ends, natTPort }:
     local: ends.local,
     remote: { address: ends.remote, port: encapsulation === 'udp' ? (natTPort ?? 4500) : 0 },
     mtu: 1400,
-    dfBit: 'copy',
+    dfBit: dfBit ?? 'copy',
     dscp: 'copy',
     ecn: 'normal',
   }

@@ -13,6 +13,7 @@ import { createInterface } from 'node:readline'
 import { after, before, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { inNamespace } from './bindings-namespace.ts'
+import { transfer } from './transfer.ts'
 
 const MAIN = new URL('../control/cli/asegate.js', import.meta.url).pathname
 const CEILING = 1500
@@ -56,8 +57,9 @@ inNamespace(import.meta.filename, () => {
     test(`IPv${one.outer}, ${one.force ? 'UDP' : 'raw'}, df-bit ${one.df}: a transfer passes, MTU ${one.mtu}`, async () => {
       const [left, right] = holders
       assert.equal(deviceMtu(left, `t${index}`), unlearned(one))
-      const received = await transfer(left, right, index)
-      assert.equal(received, TRANSFER, gateways.map(({ lines }) => lines.join('\n')).join('\n'))
+      const ends = { from: `10.${index}.1.1`, to: `10.${index}.2.1` }
+      const passed = await transfer(left.pid!, right.pid!, ends, TRANSFER)
+      assert.ok(passed, gateways.map(({ lines }) => lines.join('\n')).join('\n'))
       assert.equal(deviceMtu(left, `t${index}`), one.mtu)
       const large = ping(left, `10.${index}.2.1`, one.mtu - 28)
       assert.match(large, /3 received/, large)
@@ -222,36 +224,6 @@ async function allUp({ lines, exit }: Running): Promise<void> {
 // ---- traffic
 
 const TRANSFER = 200000
-
-/** Sends TRANSFER bytes over TCP through the tunnel of this index; resolves with the bytes that arrived. */
-async function transfer(from: ChildProcess, to: ChildProcess, index: number): Promise<number> {
-  const ends = { host: `10.${index}.2.1`, port: 7000, localAddress: `10.${index}.1.1` }
-  const receiver = node(
-    to,
-    `let sum = 0
-    const server = require('node:net').createServer((socket) => {
-      socket.on('data', (data) => { sum += data.length }).on('end', () => { console.log(sum); server.close(); socket.end() })
-    }).listen(7000, '${ends.host}', () => console.log('listening'))`,
-  )
-  const lines = createInterface({ input: receiver.stdout! })[Symbol.asyncIterator]()
-  assert.equal((await lines.next()).value, 'listening')
-  const sender = node(
-    from,
-    `require('node:net').connect(${JSON.stringify(ends)}).end(Buffer.alloc(${TRANSFER}, 7)).resume()`,
-  )
-  const late = setTimeout(() => {
-    sender.kill('SIGKILL')
-    receiver.kill('SIGKILL')
-  }, 10000)
-  const sum = Number((await lines.next()).value)
-  clearTimeout(late)
-  return sum
-}
-
-function node({ pid }: ChildProcess, script: string): ChildProcess {
-  const command = ['--target', String(pid), '--net', process.execPath, '-e', script]
-  return spawn('nsenter', command, { stdio: ['ignore', 'pipe', 'inherit'] })
-}
 
 /** Three echo requests with DF; what ping says of them. */
 function ping({ pid }: ChildProcess, to: string, size: number): string {

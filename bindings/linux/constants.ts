@@ -47,6 +47,10 @@ export const IP_MTU = 14
 export const IP_PMTUDISC_DONT = 0
 export const IP_PMTUDISC_DO = 2
 
+export const SOL_UDP = 17
+export const UDP_SEGMENT = 103
+export const UDP_GRO = 104
+
 export const SOL_IPV6 = 41
 export const IPV6_MTU_DISCOVER = 23
 export const IPV6_MTU = 24

@@ -40,6 +40,11 @@ export function receiveControlMessages(fd: number, family: 4 | 6, what: string):
   }
 }
 
+/** Trains of equal datagrams arrive as one message (UDP_GRO); a kernel without it delivers them one by one. */
+export function receiveTrains(fd: number): void {
+  trySetOption(fd, C.SOL_UDP, C.UDP_GRO, 1)
+}
+
 /**
  * Whether the kernel may fragment what leaves here. Set: DF, and a datagram above the path MTU is refused
  * with EMSGSIZE; clear: fragments (RFC 4301 §8.1). DF is per socket, hence one socket for each.

@@ -42,6 +42,7 @@ export class Receiver {
   readonly #areas: AspAreas
   #local = 0
   #tos = 0
+  #segment = 0
 
   constructor(aspView: AspView, areas: AspAreas) {
     this.#aspView = aspView
@@ -105,7 +106,7 @@ export class Receiver {
     const descriptor = this.#aspView.inDescriptors + index * IN_BYTES
     view.setUint32(descriptor + IN_ADDRESS, this.#areas.slot(slot), true)
     view.setUint32(descriptor + IN_LENGTH, view.getUint32(header + RECEIVED, true), true)
-    view.setUint32(descriptor + IN_SEGMENT, 0, true)
+    view.setUint32(descriptor + IN_SEGMENT, this.#segment, true)
     view.setUint32(descriptor + IN_SOURCE, this.#areas.receiveNames + slot * NAME_STRIDE, true)
     view.setUint32(descriptor + IN_LOCAL, this.#local, true)
     view.setUint16(descriptor + IN_LOCAL_PORT, source.port, true)
@@ -116,13 +117,14 @@ export class Receiver {
     return true
   }
 
-  /** Destination address (its linear address) and TOS out of the control messages. */
+  /** Destination address (its linear address), TOS, and the datagram size of a train out of the control messages. */
   #readControl(slot: number, given: number): void {
     const view = this.#view
     const start = this.#areas.receiveControls + slot * RECEIVE_CONTROL
     const end = start + Math.min(given, RECEIVE_CONTROL)
     this.#local = 0
     this.#tos = 0
+    this.#segment = 0
     for (let at = start; at + C.CMSGHDR_SIZE <= end; ) {
       const length = view.getUint32(at, true)
       if (length < C.CMSGHDR_SIZE || at + length > end) return
@@ -133,6 +135,7 @@ export class Receiver {
       else if (level === C.SOL_IPV6 && type === C.IPV6_PKTINFO) this.#local = data
       else if (level === C.SOL_IP && type === C.IP_TOS) this.#tos = view.getUint8(data)
       else if (level === C.SOL_IPV6 && type === C.IPV6_TCLASS) this.#tos = view.getUint8(data)
+      else if (level === C.SOL_UDP && type === C.UDP_GRO) this.#segment = view.getUint32(data, true)
       at += (length + 7) & ~7
     }
   }

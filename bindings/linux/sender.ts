@@ -1,7 +1,8 @@
 // Sending bursts from linear memory: transmit descriptors become mmsghdr entries, sendmmsg sends them.
 //
-// A descriptor holds datagrams of one SA, one TOS and one DF, so they share address and control messages.
-// DF and family choose the socket; a change of socket flushes. What the kernel refuses is dropped and
+// A descriptor holds datagrams of one SA, one TOS and one DF, so they share address and control messages. Over UDP
+// it is one message that the kernel cuts (UDP_SEGMENT); where it refuses that, and over raw sockets, each datagram
+// is a message of its own. DF and family choose the socket; a change of socket flushes. What the kernel refuses is dropped and
 // counted: without room (EAGAIN, ENOBUFS) the rest of the burst, otherwise the one datagram. One that is larger
 // than its path carries (EMSGSIZE) is told to whoever can make the tunnel's packets smaller.
 
@@ -58,6 +59,10 @@ const PKTINFO6_SPACE = 40
 const TOS_LENGTH = C.CMSGHDR_SIZE + 4
 const TOS_SPACE = 24
 const PKTINFO_SOURCE = 4 // ipi_spec_dst
+const SEGMENT_LENGTH = C.CMSGHDR_SIZE + 2
+const SEGMENT_SPACE = 24
+/** after a socket's way was found unable to cut messages, this long none is given to it, ms */
+const SEGMENT_PAUSE = 10000
 /** a tunnel whose datagrams are too big is told at most this often, ms */
 const TOO_BIG_INTERVAL = 200
 
@@ -69,8 +74,10 @@ export class Sender {
   readonly #ipv6: SendSockets
   readonly #tooBig: (tunnel: number) => void
   readonly #told = new Map<number, number>()
-  /** tunnel of each pending message */
-  readonly #tunnels = new Int32Array(MAX_MESSAGES)
+  /** of each pending message: its transmit descriptor (index), and the datagrams in it */
+  readonly #descriptors = new Int32Array(MAX_MESSAGES)
+  readonly #counts = new Int32Array(MAX_MESSAGES)
+  readonly #uncut = new Map<number, number>()
   #fd = -1
   #pending = 0
 
@@ -114,7 +121,17 @@ export class Sender {
     }
     if (fd !== this.#fd || this.#pending + count > MAX_MESSAGES) this.#flush()
     this.#fd = fd
-    this.#addDatagrams(descriptor, index, peer, family)
+    if (count > 1 && this.#mayCut(descriptor, fd)) this.#addWhole(descriptor, index, peer, family)
+    else this.#addDatagrams(descriptor, index, peer, family)
+  }
+
+  #mayCut(descriptor: number, fd: number): boolean {
+    if (this.#view.getUint8(descriptor + TX_ENCAPSULATION) !== ENCAPSULATION_UDP) return false
+    const until = this.#uncut.get(fd)
+    if (until === undefined) return true
+    if (performance.now() < until) return false
+    this.#uncut.delete(fd)
+    return true
   }
 
   #socketFor(descriptor: number, family: number): number {
@@ -127,32 +144,55 @@ export class Sender {
     return protocol === PROTOCOL_ESP ? sockets.esp[dontFragment] : -1
   }
 
-  #addDatagrams(descriptor: number, index: number, peer: number, family: number): void {
-    const areas = this.#areas
+  /** One message that the kernel cuts into datagrams of the descriptor's segment size. */
+  #addWhole(descriptor: number, index: number, peer: number, family: number): void {
+    const control = this.#areas.sendControls + index * SEND_CONTROL
+    const length = this.#putControl(control, descriptor, family)
+    this.#putHeader(control + length, SEGMENT_LENGTH, C.SOL_UDP, C.UDP_SEGMENT)
     const segment = this.#aspView.u32(descriptor + TX_SEGMENT)
-    const control = areas.sendControls + index * SEND_CONTROL
+    this.#view.setUint16(control + length + C.CMSGHDR_SIZE, segment, true)
+    this.#counts[this.#pending] = this.#aspView.u32(descriptor + TX_COUNT)
+    const address = this.#aspView.u32(descriptor + TX_ADDRESS)
+    this.#putMessage(index, peer, family, length + SEGMENT_SPACE)
+    this.#putBytes(address, this.#aspView.u32(descriptor + TX_LENGTH))
+  }
+
+  #addDatagrams(descriptor: number, index: number, peer: number, family: number): void {
+    const segment = this.#aspView.u32(descriptor + TX_SEGMENT)
+    const control = this.#areas.sendControls + index * SEND_CONTROL
     const controlLength = this.#putControl(control, descriptor, family)
     let address = this.#aspView.u32(descriptor + TX_ADDRESS)
     let left = this.#aspView.u32(descriptor + TX_LENGTH)
     for (let count = this.#aspView.u32(descriptor + TX_COUNT); count > 0; count--) {
       const length = count === 1 ? left : Math.min(segment, left)
-      const header = areas.sendHeaders + this.#pending * C.MMSGHDR_SIZE
-      const iovec = areas.sendIovecs + this.#pending * C.IOVEC_SIZE
-      areas.setPointer(header + NAME, peer)
-      this.#view.setUint32(
-        header + NAME_LENGTH,
-        family === FAMILY_INET ? SOCKADDR_IN_SIZE : SOCKADDR_SIZE,
-        true,
-      )
-      areas.setPointer(header + CONTROL, control)
-      areas.setLength(header + CONTROL_LENGTH, controlLength)
-      areas.setPointer(iovec, address)
-      areas.setLength(iovec + 8, length)
-      this.#tunnels[this.#pending] = this.#aspView.u32(descriptor + TX_TUNNEL)
+      this.#counts[this.#pending] = 1
+      this.#putMessage(index, peer, family, controlLength)
+      this.#putBytes(address, length)
       address += length
       left -= length
-      this.#pending++
     }
+  }
+
+  /** Addresses and control messages of the next pending message; its bytes follow. */
+  #putMessage(index: number, peer: number, family: number, controlLength: number): void {
+    const areas = this.#areas
+    const header = areas.sendHeaders + this.#pending * C.MMSGHDR_SIZE
+    areas.setPointer(header + NAME, peer)
+    this.#view.setUint32(
+      header + NAME_LENGTH,
+      family === FAMILY_INET ? SOCKADDR_IN_SIZE : SOCKADDR_SIZE,
+      true,
+    )
+    areas.setPointer(header + CONTROL, areas.sendControls + index * SEND_CONTROL)
+    areas.setLength(header + CONTROL_LENGTH, controlLength)
+    this.#descriptors[this.#pending] = index
+  }
+
+  #putBytes(address: number, length: number): void {
+    const iovec = this.#areas.sendIovecs + this.#pending * C.IOVEC_SIZE
+    this.#areas.setPointer(iovec, address)
+    this.#areas.setLength(iovec + 8, length)
+    this.#pending++
   }
 
   /** Source address (unless it is the unspecified one) and TOS; returns the length of the control area. */
@@ -221,12 +261,53 @@ export class Sender {
     this.#pending = 0
   }
 
-  /** Counts what is lost with the message that the kernel refused; returns how many messages that is. */
+  /** Counts what is lost with the message that the kernel refused; returns how many messages are done with. */
   #refused(message: number, code: number): number {
-    const lost = isFull(code) ? this.#pending - message : 1
-    this.#aspView.drop(code === C.EMSGSIZE ? DROP_PATH_MTU : DROP_SEND_FAILED, lost)
-    if (code === C.EMSGSIZE) this.#tell(this.#tunnels[message])
-    return lost
+    if (isFull(code)) {
+      this.#aspView.drop(DROP_SEND_FAILED, this.#datagramsFrom(message))
+      return this.#pending - message
+    }
+    if (this.#counts[message] > 1) this.#sendSingly(message, code)
+    else this.#drop(message, code)
+    return 1
+  }
+
+  #datagramsFrom(message: number): number {
+    let sum = 0
+    for (let index = message; index < this.#pending; index++) sum += this.#counts[index]
+    return sum
+  }
+
+  #drop(message: number, code: number): void {
+    this.#aspView.drop(code === C.EMSGSIZE ? DROP_PATH_MTU : DROP_SEND_FAILED, 1)
+    if (code === C.EMSGSIZE) this.#tell(this.#tunnelOf(message))
+  }
+
+  #tunnelOf(message: number): number {
+    const descriptor = this.#aspView.txDescriptors + this.#descriptors[message] * TX_BYTES
+    return this.#aspView.u32(descriptor + TX_TUNNEL)
+  }
+
+  /**
+   * The kernel does not cut this message: a segment is larger than the path carries (EMSGSIZE), or the way cannot
+   * do it at all. Its datagrams go one by one out of the same header; without DF the kernel may fragment each.
+   */
+  #sendSingly(message: number, code: number): void {
+    if (code !== C.EMSGSIZE) this.#uncut.set(this.#fd, performance.now() + SEGMENT_PAUSE)
+    const areas = this.#areas
+    const descriptor = this.#aspView.txDescriptors + this.#descriptors[message] * TX_BYTES
+    const header = areas.sendHeaders + message * C.MMSGHDR_SIZE
+    const iovec = areas.sendIovecs + message * C.IOVEC_SIZE
+    const controlLength = this.#aspView.u32(header + CONTROL_LENGTH) - SEGMENT_SPACE
+    areas.setLength(header + CONTROL_LENGTH, controlLength)
+    const segment = this.#aspView.u32(descriptor + TX_SEGMENT)
+    let address = this.#aspView.u32(descriptor + TX_ADDRESS)
+    const end = address + this.#aspView.u32(descriptor + TX_LENGTH)
+    for (; address < end; address += segment) {
+      areas.setPointer(iovec, address)
+      areas.setLength(iovec + 8, Math.min(segment, end - address))
+      if (sendmmsg(this.#fd, areas.base + header, 1, C.MSG_DONTWAIT) < 0) this.#drop(message, errno())
+    }
   }
 
   #tell(tunnel: number): void {

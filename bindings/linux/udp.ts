@@ -8,7 +8,13 @@ import { Arena } from './arena.ts'
 import { attachSteering, steerProgram } from './bpf.ts'
 import * as C from './constants.ts'
 import { must, SystemError } from './failure.ts'
-import { enlargeBuffers, receiveControlMessages, setDontFragment, setOption } from './options.ts'
+import {
+  enlargeBuffers,
+  receiveControlMessages,
+  receiveTrains,
+  setDontFragment,
+  setOption,
+} from './options.ts'
 import { putSockaddr, SOCKADDR_SIZE } from './sockaddr.ts'
 import { bind, close, errno, socket } from './syscalls.ts'
 
@@ -38,8 +44,9 @@ export function openUdp(options: UdpOptions): UdpFamily[] {
 }
 
 function openFamily(family: 4 | 6, options: UdpOptions, opened: number[]): UdpFamily {
-  const open = (port: number, group: boolean, dontFragment: boolean) => {
+  const open = (port: number, group: boolean, dontFragment: boolean, trains = false) => {
     const fd = openSocket(family, port, opened)
+    if (trains) receiveTrains(fd)
     prepare(fd, family, { group, dontFragment }, `UDP port ${port}`)
     bindAny(fd, family, port)
     return fd
@@ -48,8 +55,8 @@ function openFamily(family: 4 | 6, options: UdpOptions, opened: number[]): UdpFa
   const ike = open(options.ikePort, false, false)
   const natT = open(options.natTPort, true, false)
   attachSteering(natT, steerProgram(each((index) => index + 1)))
-  const asps = each(() => open(options.natTPort, true, false))
-  const aspsDontFragment = each(() => open(options.natTPort, true, true))
+  const asps = each(() => open(options.natTPort, true, false, true))
+  const aspsDontFragment = each(() => open(options.natTPort, true, true, true))
   return { family, ike, natT, asps, aspsDontFragment }
 }
 
