@@ -36,6 +36,8 @@ export type GatewayEvent =
   | { kind: 'tick' }
   /** protected traffic arrived on these Child SAs */
   | { kind: 'activity'; children: ChildSaId[] }
+  /** our own addresses may have changed */
+  | { kind: 'roam' }
   /** protected traffic left on these */
   | { kind: 'sent'; children: ChildSaId[] }
   | { kind: 'rekey'; child: ChildSaId }
@@ -52,7 +54,14 @@ export type Effect =
   | { kind: 'resolve'; tunnel: string; name: string }
   | { kind: 'end-points'; tunnel: string; local: Address; remote: Endpoint; encapsulation: Encapsulation }
   /** what travels under this IKE SA, and the tunnel it is named for, goes to `remote` from now on */
-  | { kind: 'moved'; ikeSa: IkeSaId; tunnel: string; remote: Endpoint }
+  | {
+      kind: 'moved'
+      ikeSa: IkeSaId
+      tunnel: string
+      remote: Endpoint
+      local?: Address
+      encapsulation?: Encapsulation
+    }
   | { kind: 'install'; child: ChildInstall }
   | { kind: 'activate' | 'remove'; child: ChildSaId }
   | { kind: 'inherit'; from: IkeSaId; to: IkeSaId }

@@ -294,6 +294,7 @@ export class Gateway {
     if (children.length > 0) this.#submit({ kind: 'activity', children })
     const senders = this.dataplane.children.sentOn()
     if (senders.length > 0) this.#submit({ kind: 'sent', children: senders })
+    this.#submit({ kind: 'roam' })
     const switching = [...this.tunnels.values()].some((tunnel) =>
       [...tunnel.children.values()].includes(false),
     )

@@ -5,6 +5,7 @@ import type { Config } from './config/model.ts'
 import type { Effect, GatewayEvent, TunnelEvent } from './effects.ts'
 import { hexSpi, REASONS, renderEndpoint } from './explain.ts'
 import { gatesOf } from './manage/gates.ts'
+import type { Address, Endpoint } from './ports.ts'
 import type {
   Action,
   Admission,
@@ -91,6 +92,9 @@ export class Reducer {
         return this.#run(this.#engine.tick(now), now)
       case 'activity':
         for (const child of event.children) this.#run(this.#engine.activity(child, now), now)
+        return
+      case 'roam':
+        for (const tunnel of this.#tunnels.values()) this.#life.roam(tunnel, now)
         return
       case 'sent':
         for (const child of event.children) this.#run(this.#engine.sent?.(child, now) ?? [], now)
@@ -233,10 +237,17 @@ export class Reducer {
         return this.#life.log('info', 'IKE SA rekeyed', { tunnel, ikeSa: action.to })
       case 'moved':
         this.#effects.push(action)
-        return this.#life.log('info', 'the peer moved', { tunnel, remote: renderEndpoint(action.remote) })
+        return this.#logMoved(tunnel, action.local, action.remote)
       case 'ike-down':
         return this.#ikeDown(tunnel, action.ikeSa, action.reason, now)
     }
+  }
+
+  /** Behind a NAT only the peer moves; with MOBIKE the end that began may. */
+  #logMoved(tunnel: string, local: Address | undefined, end: Endpoint) {
+    const remote = renderEndpoint(end)
+    if (local === undefined) this.#life.log('info', 'the peer moved', { tunnel, remote })
+    else this.#life.log('info', 'the path of the tunnel changed', { tunnel, local, remote })
   }
 
   #ikeDown(name: string, ikeSa: number, reason: Reason, now: number) {

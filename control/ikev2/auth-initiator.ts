@@ -19,8 +19,9 @@ import { act } from './context.ts'
 import { ownProof } from './differences.ts'
 import { sendRequest } from './exchange.ts'
 import { establish, failHandshake, finishHandshake, isInitialContact, waitingTunnels } from './handshake.ts'
+import { mobikeNotify } from './mobike.ts'
 import { releaseOffer } from './offers.ts'
-import { find, notify } from './payloads.ts'
+import { find, hasNotify, notify } from './payloads.ts'
 import { NO_PPK, prove, settlePpk } from './ppk.ts'
 import {
   type AuthFault,
@@ -69,6 +70,7 @@ function requestPayloads(
     ...(child ? offerPayloads(child) : []),
     ...(isInitialContact(context, sa) ? [notify(NotifyStatus.INITIAL_CONTACT)] : []),
     notify(NotifyStatus.ESP_TFC_PADDING_NOT_SUPPORTED),
+    ...mobikeNotify(peer.mobike === true),
   ]
 }
 
@@ -103,6 +105,7 @@ export function receiveAuthResponse(
     if (fault !== null) return refusePeer(later, sa, fault, identity.value, child)
     sa.remoteId = describeIdentity(identity.value)
     establish(later, sa)
+    if (peer.mobike && hasNotify(payloads, NotifyStatus.MOBIKE_SUPPORTED)) sa.mobike = 'initiator'
     if (child) finishChild(later, sa, payloads, child)
     else addTask(sa, { kind: 'create-child', tunnel: peer.tunnel, keRounds: 0, group: null })
     finishHandshake(later, sa)

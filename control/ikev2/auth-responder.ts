@@ -14,6 +14,7 @@ import { installChild } from './children.ts'
 import { report } from './context.ts'
 import { sendResponse } from './exchange.ts'
 import { establish, finishHandshake, honourInitialContact } from './handshake.ts'
+import { mobikeNotify } from './mobike.ts'
 import { find, hasNotify, notify } from './payloads.ts'
 import { tunnelsOn } from './peers.ts'
 import { choosePpk } from './ppk.ts'
@@ -151,8 +152,10 @@ function accept(
   proof: Payload[],
 ): void {
   establish(context, sa)
+  const isMobile = sa.peer!.mobike === true && hasNotify(message.payloads, NotifyStatus.MOBIKE_SUPPORTED)
+  if (isMobile) sa.mobike = 'responder'
   const child = answerChild(context, sa, message.payloads)
-  sendResponse(context, sa, message.header, [...proof, ...child], datagram)
+  sendResponse(context, sa, message.header, [...proof, ...child, ...mobikeNotify(isMobile)], datagram)
   if (hasNotify(message.payloads, NotifyStatus.INITIAL_CONTACT)) honourInitialContact(context, sa)
   finishHandshake(context, sa)
 }

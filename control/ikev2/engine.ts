@@ -22,6 +22,7 @@ import type {
 import { activateChild } from './children.ts'
 import { clearTunnel, initiateTunnel, renewIkeSa, shutDown } from './commands.ts'
 import { continueJob } from './jobs.ts'
+import { moveOurselves } from './mobike.ts'
 import { followPackets } from './mobility.ts'
 import { DEFAULT_OPTIONS, type EngineOptions } from './options.ts'
 import { receiveDatagram, releaseHeld } from './receive.ts'
@@ -152,6 +153,10 @@ class Ikev2Engine implements Engine {
 
   peerAddress(tunnel: string, remote: Endpoint, now: number): Action[] {
     return this.#run(now, (context) => followPackets(context, tunnel, remote))
+  }
+
+  localAddress(tunnel: string, local: Address, now: number): Action[] {
+    return this.#run(now, (context) => moveOurselves(context, tunnel, local))
   }
 
   rekeyChild(child: ChildSaId, now: number): Action[] {

@@ -7,6 +7,7 @@ import { Exchange, type Message } from '../wire/types.ts'
 import { receiveDeletes } from './delete.ts'
 import { ownProof } from './differences.ts'
 import { sendRequest, sendResponse } from './exchange.ts'
+import { answerMobility } from './mobike.ts'
 import { hasNotify } from './payloads.ts'
 import { reportPeerError } from './reports.ts'
 import { leave, linger, tunnelOf } from './sas.ts'
@@ -17,7 +18,9 @@ export function receiveInformational(context: Context, sa: IkeSa, message: Messa
   if (hasNotify(message.payloads, NotifyError.AUTHENTICATION_FAILED))
     return end(context, sa, message, datagram)
   const answer = receiveDeletes(context, sa, message, datagram)
-  if (answer) sendResponse(context, sa, message.header, answer, datagram)
+  if (!answer) return
+  const more = answerMobility(context, sa, message.payloads, datagram)
+  sendResponse(context, sa, message.header, [...answer, ...more], datagram)
 }
 
 /** -- established -> lingering: the initiator did not believe us after all. */

@@ -38,6 +38,7 @@ export function createHeir(context: Context, old: IkeSa, agreed: AgreedIke, shar
   sa.nat = old.nat
   sa.fragmentation = old.fragmentation
   sa.hasPpk = old.hasPpk
+  sa.mobike = old.mobike
   sa.remoteId = old.remoteId
   sa.endAt = context.now + context.options.replacedMs
   return sa
@@ -49,6 +50,7 @@ export function inherit(context: Context, old: IkeSa, heir: IkeSa): void {
   heir.confirmed = true
   heir.local = old.local
   heir.remote = old.remote
+  heir.nat = old.nat
   heir.movedAt = old.movedAt
   heir.lastOutbound = old.lastOutbound
   startLifetimes(context, heir)

@@ -67,9 +67,13 @@ export function espRemote(sa: IkeSa): Endpoint {
   return { address: sa.remote.address, port: isNat(sa) ? sa.remote.port : 0 }
 }
 
-/** §2.23: behind or before a NAT the initiator goes on with IKE_AUTH on port 4500 at both ends. */
+/**
+ * §2.23: behind or before a NAT the initiator goes on with IKE_AUTH on port 4500 at both ends; one that may move does so
+ * wherever the peer speaks NAT traversal (RFC 4555 §3.3).
+ */
 export function floatPorts(sa: IkeSa, ikePort: number, natTPort: number): void {
-  if (!isNat(sa)) return
+  const mayMove = sa.peer?.mobike === true && sa.handshake?.natDetection === true
+  if (!isNat(sa) && !mayMove) return
   if (sa.local.port === ikePort) sa.local = { ...sa.local, port: natTPort }
   if (sa.remote.port === ikePort) sa.remote = { ...sa.remote, port: natTPort }
 }

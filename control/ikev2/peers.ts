@@ -39,6 +39,7 @@ const shape = (peer: PeerConfig) =>
     peer.natTPort,
     peer.role,
     peer.dpd,
+    peer.mobike,
     peer.ppk?.id,
     peer.ppk?.required,
   ])

@@ -9,6 +9,7 @@ import { drop, report } from './context.ts'
 import { receiveChildResponse } from './create-child-initiator.ts'
 import { beginDelete, receiveDeleteResponse } from './delete.ts'
 import { failHandshake } from './handshake.ts'
+import { receiveAddressCheck, receiveUpdateResponse } from './mobike.ts'
 import { hasNotify } from './payloads.ts'
 import { receiveRekeyResponse } from './rekey-ike.ts'
 import { noteLife } from './requests.ts'
@@ -39,6 +40,10 @@ export function receiveResponse(context: Context, sa: IkeSa, message: Message, d
       return forget(context, sa)
     case 'probe':
       return
+    case 'update-addresses':
+      return receiveUpdateResponse(context, sa, payloads, purpose.local, datagram)
+    case 'check-address':
+      return receiveAddressCheck(context, sa, payloads, purpose.cookie)
   }
 }
 

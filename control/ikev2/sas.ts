@@ -42,6 +42,7 @@ export function createIkeSa(context: Context, fields: NewIkeSa): IkeSa {
     suite: null,
     keys: null,
     nat: { local: false, remote: false },
+    mobike: null,
     hasPpk: false,
     fragmentation: false,
     firstFragment: null,

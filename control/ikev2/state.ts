@@ -124,6 +124,8 @@ export type Purpose =
   | { kind: 'delete-child'; children: ChildSaId[] }
   | { kind: 'delete-ike' }
   | { kind: 'probe' }
+  | { kind: 'update-addresses'; local: Endpoint }
+  | { kind: 'check-address'; cookie: Uint8Array }
   | { kind: 'auth-failed' }
 
 /** The one request in flight (window 1, §2.3). */
@@ -146,6 +148,8 @@ export type Task = { notBefore: number } & (
   | { kind: 'delete-child'; children: ChildSaId[]; spis: number[] }
   | { kind: 'delete-ike' }
   | { kind: 'probe' }
+  | { kind: 'update-addresses' }
+  | { kind: 'check-address' }
 )
 
 /** The last request of the peer, known by its digest or that of its first fragment, and our answer, repeated byte for byte (§2.1). */
@@ -200,6 +204,8 @@ export type IkeSa = {
   handshake: Handshake | null
   /** who is behind a NAT, or pretends to be (§2.23) */
   nat: { local: boolean; remote: boolean }
+  /** which end we were when the first IKE SA began, where both ends take changes of address (RFC 4555) */
+  mobike: 'initiator' | 'responder' | null
   /** a post-quantum pre-shared key is in the keys (RFC 8784) */
   hasPpk: boolean
   /** both ends said so in IKE_SA_INIT (RFC 7383 §2.3) */

@@ -9,6 +9,7 @@ import { endDuplicate } from './duplicates.ts'
 import { transmit } from './exchange.ts'
 import { failHandshake } from './handshake.ts'
 import { beginProbe } from './informational.ts'
+import { beginAddressCheck, beginUpdate } from './mobike.ts'
 import { keepAlive, keepaliveAt } from './mobility.ts'
 import { SPARE_IDS } from './options.ts'
 import { beginRekeyIke } from './rekey-ike.ts'
@@ -162,6 +163,10 @@ function begin(context: Context, sa: IkeSa, task: Task) {
       return sendDelete(context, sa)
     case 'probe':
       return beginProbe(context, sa)
+    case 'update-addresses':
+      return beginUpdate(context, sa)
+    case 'check-address':
+      return beginAddressCheck(context, sa)
   }
 }
 

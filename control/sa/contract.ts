@@ -67,6 +67,8 @@ export type PeerConfig = {
   natTPort: number
   /** post-quantum pre-shared key (RFC 8784); required: without it there is no tunnel */
   ppk?: { id: string; key: Uint8Array; required: boolean } | null
+  /** the addresses of the ends may change while the tunnel is up (RFC 4555) */
+  mobike?: boolean
   /** begin without a Child SA where the peer takes that, so that the first one has its own Diffie-Hellman too (RFC 6023) */
   childless?: boolean
 }
@@ -191,7 +193,15 @@ export type Action =
   /** RFC 7296 §1.3.2: `to` takes over `from` and its Child SAs; there is no ike-down and no ike-up for this pair */
   | { kind: 'ike-rekeyed'; from: IkeSaId; to: IkeSaId; tunnel: string }
   /** authentic IKE traffic came from a new endpoint behind a NAT (RFC 7296 §2.23): send the tunnel's packets there */
-  | { kind: 'moved'; ikeSa: IkeSaId; tunnel: string; remote: Endpoint }
+  | {
+      kind: 'moved'
+      ikeSa: IkeSaId
+      tunnel: string
+      remote: Endpoint
+      /** MOBIKE: our own end, and the encapsulation that the new path needs; left out: as before, and UDP */
+      local?: Address
+      encapsulation?: Encapsulation
+    }
   /** behind a NAT and silent for a while: one byte 0xff keeps its mapping alive (RFC 3948 §2.3, §4), no IKE message */
   | { kind: 'keepalive'; local: Endpoint; remote: Endpoint }
   /** initiator failed before a Child SA came up: the gateway retries with backoff */
@@ -265,6 +275,8 @@ export interface Engine {
    * An engine without this method follows IKE messages only.
    */
   peerAddress?(tunnel: string, remote: Endpoint, now: number): Action[]
+  /** the kernel would use another source address towards the tunnel's peer now (RFC 4555 §3.5) */
+  localAddress?(tunnel: string, local: Address, now: number): Action[]
   /** soft limit or operator: rekey this Child SA */
   rekeyChild(child: ChildSaId, now: number): Action[]
   /** hard limit of the card (bytes, packets, sequence numbers): Delete and remove, reason expired */

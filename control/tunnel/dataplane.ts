@@ -219,12 +219,15 @@ export class Dataplane {
     slot.programmed = JSON.stringify(this.#cardTunnel(slot))
   }
 
-  /** A peer behind a NAT is somewhere else now (RFC 7296 §2.23): all tunnels of its IKE SA send there, in UDP. */
-  moved({ ikeSa, tunnel, remote }: { ikeSa: IkeSaId; tunnel: string; remote: Endpoint }) {
+  /**
+   * A peer behind a NAT is somewhere else now (RFC 7296 §2.23): all tunnels of its IKE SA send there, in UDP. With
+   * MOBIKE our own end may have moved, and the new path says the encapsulation (RFC 4555 §3.5).
+   */
+  moved({ ikeSa, tunnel, remote, local, encapsulation = 'udp' }: Moved) {
     for (const name of new Set([tunnel, ...this.children.tunnelsOn(ikeSa)])) {
       const slot = this.#slots.get(name)
       if (slot !== undefined)
-        this.setEndPoints(name, { local: slot.ends.local, remote, encapsulation: 'udp' })
+        this.setEndPoints(name, { local: local ?? slot.ends.local, remote, encapsulation })
     }
   }
 
@@ -374,6 +377,14 @@ function withdrawingHops(config: Config): Set<string> {
 /** RFC 7296 §2.23: who supports NAT traversal accepts ESP in UDP and native ESP at any time, NAT or not. */
 function takesAnyEncapsulation({ kind, natTraversal }: TunnelConfig): boolean {
   return kind !== 'manual' && natTraversal !== 'off'
+}
+
+type Moved = {
+  ikeSa: IkeSaId
+  tunnel: string
+  remote: Endpoint
+  local?: Address
+  encapsulation?: Encapsulation
 }
 
 function sameEnds(a: Ends, b: Ends): boolean {

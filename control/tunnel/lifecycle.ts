@@ -116,6 +116,18 @@ export class Lifecycle {
     this.#run(this.#engine.initiate(config.name, tunnel.local, now), now)
   }
 
+  /** A tunnel that may move and names no address of ours: is the kernel's source another one by now? (RFC 4555 §3.5) */
+  roam(tunnel: Tunnel, now: number) {
+    const { config, local, remote } = tunnel
+    const isFixed = config.local !== undefined && config.local !== 'any'
+    const isMobile = this.config.ikePolicies.get(config.ikePolicy ?? '')?.mobike === true
+    if (tunnel.phase !== 'up' || isFixed || !isMobile || remote === null) return
+    const source = this.#env.sourceFor(remote)
+    if (source === null || source === local) return
+    tunnel.local = source
+    this.#run(this.#engine.localAddress?.(config.name, source, now) ?? [], now)
+  }
+
   #mayInitiate(tunnel: Tunnel): boolean {
     const policy = this.config.ikePolicies.get(tunnel.config.ikePolicy ?? '')
     if (policy?.role === 'responder') return false

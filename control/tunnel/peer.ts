@@ -49,6 +49,7 @@ function buildPeer(config: Config, tunnel: TunnelConfig, policy: IkePolicy, file
       tunnel: tunnel.name,
       local: tunnel.local ?? 'any',
       role: policy.role,
+      mobike: policy.mobike,
       natTraversal: tunnel.natTraversal,
       natTPort: config.natTPort,
     }

@@ -5,7 +5,14 @@ import assert from 'node:assert/strict'
 import { runCryptoJob } from '../../control/crypto/jobs.ts'
 import { createIkev2Engine } from '../../control/ikev2/engine.ts'
 import type { EngineOptions } from '../../control/ikev2/options.ts'
-import type { Address, CryptoJob, CryptoResult, Endpoint, IkeDatagram } from '../../control/ports.ts'
+import type {
+  Address,
+  CryptoJob,
+  CryptoResult,
+  Encapsulation,
+  Endpoint,
+  IkeDatagram,
+} from '../../control/ports.ts'
 import type {
   Action,
   ChildInstall,
@@ -39,6 +46,8 @@ export class Side {
   readonly reports: Report[] = []
   readonly drops: string[] = []
   readonly moved: Endpoint[] = []
+  /** changes of path by MOBIKE */
+  readonly moves: { local: Address; remote: Endpoint; encapsulation: Encapsulation }[] = []
   readonly keepalives: { at: number; local: Endpoint; remote: Endpoint }[] = []
   readonly spis = new Set<number>()
   readonly jobs: PendingJob[] = []
@@ -109,6 +118,10 @@ export class Side {
         return
       case 'moved':
         this.moved.push(action.remote)
+        if (action.local !== undefined) {
+          const { local, remote, encapsulation = 'udp' } = action
+          this.moves.push({ local, remote, encapsulation })
+        }
         return
       case 'keepalive':
         this.keepalives.push({ at: this.bed.now, local: action.local, remote: action.remote })
