@@ -17,7 +17,9 @@ const PURE = /^(ipaddr\.js|@noble\/(hashes|curves)(\/.*)?|asn1js|pkijs)$/
 const PROTOCOL_ROOMS = ['wire', 'crypto', 'ikev2', 'ikev1', 'sa', 'tunnel', 'pki', 'config']
 const PROTOCOL_FILES = ['gateway', 'reducer', 'executor', 'effects', 'explain', 'address', 'ports']
 /** The parts of manage that hold sockets; the rest is pure and the gateway may use it. */
-const SOCKET_FILES = ['server', 'session', 'client', 'metrics-server'].map((name) => `control/manage/${name}.ts`)
+const SOCKET_FILES = ['server', 'session', 'client', 'metrics-server'].map(
+  (name) => `control/manage/${name}.ts`,
+)
 /** Value imports inside control go downwards or stay on their floor. */
 const LEVELS: Record<string, number> = {
   ports: 0,

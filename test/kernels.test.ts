@@ -6,7 +6,7 @@ import { CIPHER_JOB_BYTES, HASH_JOB_BYTES } from '../dataplane-as/crypto/job.ts'
 import {
   KERNEL_SCRATCH_BYTES,
   SCRATCH_AES_KEYS,
-  SCRATCH_AES_KEYS_BYTES,
+  SCRATCH_AES_WIPE_BYTES,
   SCRATCH_HASH_STATES,
 } from '../dataplane-as/crypto/scratch.ts'
 import { type CipherMessage, type HashMessage, type HashName, KernelBench } from './kernel-jobs.ts'
@@ -122,7 +122,7 @@ suite('AES-CBC', () => {
       kernel(jobs, messages.length, 14, bench.scratch)
       assert.ok(Buffer.from(before).equals(outside(ranges)), `${direction} wrote elsewhere`)
       const keys = bench.scratch + SCRATCH_AES_KEYS
-      assert.ok(bench.bytes.subarray(keys, keys + SCRATCH_AES_KEYS_BYTES).every((byte) => byte === 0))
+      assert.ok(bench.bytes.subarray(keys, keys + SCRATCH_AES_WIPE_BYTES).every((byte) => byte === 0))
     }
   })
 

@@ -1,25 +1,29 @@
 /**
  * AES-CBC over cipher jobs, in place (NIST SP 800-38A §6.2; ESP: RFC 3602).
  *
- * Encryption gives every message a lane, since its blocks depend on each other: 8 messages advance together
+ * Encryption gives every message a lane, since its blocks depend on each other: 16 messages advance together
  * by the block count of the shortest, then the finished lanes get the next messages of the list, longest
- * first. Decryption gives every block a lane, 8 blocks a step, from the last block of a message to its first.
- * A lane without work repeats the work of another lane and writes the same bytes to the same place.
+ * first; 8 and fewer messages go through a kernel of 8 lanes. Decryption gives every block a lane, 16 or 8
+ * blocks a step, from the last block of a message to its first.
  *
  * The sliced round keys are made anew only when a lane changes to another schedule.
  */
-import { AES_LANES, forgetSchedules, setSchedule, sliceKeys } from './aes-lanes.ts'
-import { aesCbcDecryptRun } from './generated/aes-cbc-decrypt.ts'
-import { aesCbcEncryptRun } from './generated/aes-cbc-encrypt.ts'
+import { AES_GROUP, AES_LANES, forgetSchedules, setSchedule, sliceKeys } from './aes-lanes.ts'
+import { aesCbcDecryptRun, aesCbcDecryptRun16 } from './generated/aes-cbc-decrypt.ts'
+import { aesCbcEncryptRun, aesCbcEncryptRun16 } from './generated/aes-cbc-encrypt.ts'
 import { CIPHER_JOB_BLOCKS, CIPHER_JOB_BYTES, CIPHER_JOB_DATA, CIPHER_JOB_SCHEDULE } from './job.ts'
 import { orderByLength, orderByValue, orderedJob, portion } from './order.ts'
 import {
   SCRATCH_AES_KEYS,
-  SCRATCH_AES_KEYS_BYTES,
   SCRATCH_AES_LEFT,
   SCRATCH_AES_SCHEDULES,
+  SCRATCH_AES_STATE,
+  SCRATCH_AES_WIPE_BYTES,
   SCRATCH_LANES,
 } from './scratch.ts'
+
+/** Blocks left of a lane without a message: more than any message has, and no negative number. */
+const FREE: u32 = 0x7fffffff
 
 /**
  * Encrypts `count` cipher jobs. `rounds` (10, 12 or 14) holds for all of them; keys, IVs and lengths may
@@ -51,26 +55,41 @@ export function aesCbcDecrypt(jobs: usize, count: i32, rounds: i32, scratch: usi
 /** Encrypts the jobs of SCRATCH_ORDER, longest first; jobs without blocks stand last and are left out. */
 function encryptOrdered(count: i32, rounds: i32, scratch: usize): void {
   while (count > 0 && load<u32>(orderedJob(scratch, count - 1), CIPHER_JOB_BLOCKS) === 0) count--
-  if (count === 0) return
   forgetSchedules(scratch)
-  let next = min(count, AES_LANES)
-  for (let lane = 0; lane < AES_LANES; lane++)
-    startLane(scratch, lane, orderedJob(scratch, lane < next ? lane : 0))
-  while (true) {
-    sliceKeys(scratch, rounds)
+  let lanes = count > AES_GROUP ? AES_LANES : AES_GROUP
+  let next = min(count, lanes)
+  let busy = next
+  for (let lane = 0; lane < AES_LANES; lane++) {
+    if (lane < next) startLane(scratch, lane, orderedJob(scratch, lane))
+    else freeLane(scratch, lane)
+  }
+  while (busy > 0) {
+    if (busy <= AES_GROUP && lanes === AES_LANES) {
+      gatherLanes(scratch)
+      lanes = AES_GROUP
+    }
+    if (busy < lanes) followBusy(scratch, lanes)
     const blocks = shortestLane(scratch)
-    aesCbcEncryptRun(scratch + SCRATCH_LANES, blocks, rounds, scratch + SCRATCH_AES_KEYS)
+    encryptLanes(scratch, lanes, blocks, rounds)
     for (let done = advanceLanes(scratch, blocks); done !== 0; done &= done - 1) {
       const lane = ctz(done)
       if (next < count) {
         startLane(scratch, lane, orderedJob(scratch, next++))
       } else {
-        const other = longestLane(scratch)
-        if (load<u32>(scratch + ((<usize>other) << 2), SCRATCH_AES_LEFT) === 0) return
-        followLane(scratch, lane, other)
+        freeLane(scratch, lane)
+        busy--
       }
     }
   }
+}
+
+/** `blocks` blocks in the first `lanes` (8 or 16) lanes. */
+function encryptLanes(scratch: usize, lanes: i32, blocks: i32, rounds: i32): void {
+  const otherKeys = sliceKeys(scratch, rounds, lanes)
+  const table = scratch + SCRATCH_LANES
+  const keys = scratch + SCRATCH_AES_KEYS
+  if (lanes === AES_GROUP) aesCbcEncryptRun(table, blocks, rounds, keys)
+  else aesCbcEncryptRun16(table, blocks, rounds, keys, otherKeys, scratch + SCRATCH_AES_STATE)
 }
 
 /** Puts the first block of `job` into a lane. */
@@ -79,11 +98,39 @@ function startLane(scratch: usize, lane: i32, job: usize): void {
   setLane(scratch, lane, load<u32>(job, CIPHER_JOB_DATA) - 16, load<u32>(job, CIPHER_JOB_SCHEDULE))
 }
 
-/** Lets a lane without work do what `other` does. */
-function followLane(scratch: usize, lane: i32, other: i32): void {
+/** Takes a lane out of the run. */
+function freeLane(scratch: usize, lane: i32): void {
+  store<u32>(scratch + ((<usize>lane) << 2), FREE, SCRATCH_AES_LEFT)
+}
+
+function isFree(scratch: usize, lane: i32): bool {
+  return load<u32>(scratch + ((<usize>lane) << 2), SCRATCH_AES_LEFT) === FREE
+}
+
+/** Lets lane `lane` stand where `other` stands, under the same key. */
+function copyLane(scratch: usize, lane: i32, other: i32): void {
   const from = scratch + ((<usize>other) << 2)
-  store<u32>(scratch + ((<usize>lane) << 2), load<u32>(from, SCRATCH_AES_LEFT), SCRATCH_AES_LEFT)
   setLane(scratch, lane, load<u32>(from, SCRATCH_LANES), load<u32>(from, SCRATCH_AES_SCHEDULES))
+}
+
+/** Lets the free lanes of the first `lanes` repeat the work of a busy one: the same bytes to the same place. */
+function followBusy(scratch: usize, lanes: i32): void {
+  let busy = 0
+  while (isFree(scratch, busy)) busy++
+  for (let lane = 0; lane < lanes; lane++) if (isFree(scratch, lane)) copyLane(scratch, lane, busy)
+}
+
+/** Moves the busy lanes of the second group, which find room there, to the first. */
+function gatherLanes(scratch: usize): void {
+  let to = 0
+  for (let lane = AES_GROUP; lane < AES_LANES; lane++) {
+    if (isFree(scratch, lane)) continue
+    while (!isFree(scratch, to)) to++
+    const left = load<u32>(scratch + ((<usize>lane) << 2), SCRATCH_AES_LEFT)
+    store<u32>(scratch + ((<usize>to) << 2), left, SCRATCH_AES_LEFT)
+    copyLane(scratch, to, lane)
+    freeLane(scratch, lane)
+  }
 }
 
 /** Sets a lane to the block behind `before`, under `schedule`. */
@@ -92,42 +139,35 @@ function setLane(scratch: usize, lane: i32, before: u32, schedule: u32): void {
   setSchedule(scratch, lane, schedule)
 }
 
-/** The smallest number of blocks left in a lane. */
+/** The smallest number of blocks left in a busy lane. */
 function shortestLane(scratch: usize): i32 {
   const left = scratch + SCRATCH_AES_LEFT
-  const four = i32x4.min_u(v128.load(left), v128.load(left, 16))
+  const low = i32x4.min_u(v128.load(left), v128.load(left, 16))
+  const four = i32x4.min_u(low, i32x4.min_u(v128.load(left, 32), v128.load(left, 48)))
   const two = i32x4.min_u(four, v128.shuffle<i32>(four, four, 2, 3, 0, 1))
   return min<i32>(i32x4.extract_lane(two, 0), i32x4.extract_lane(two, 1))
 }
 
-/** The lane with the most blocks left. */
-function longestLane(scratch: usize): i32 {
-  const left = scratch + SCRATCH_AES_LEFT
-  let longest = 0
-  for (let lane = 1; lane < AES_LANES; lane++) {
-    if (load<u32>(left + ((<usize>lane) << 2)) > load<u32>(left + ((<usize>longest) << 2))) longest = lane
-  }
-  return longest
-}
-
-/** Moves all lanes on by `blocks` blocks; returns the lanes that have none left, one bit each. */
+/** Moves all lanes on by `blocks` blocks; returns the busy ones that have none left, one bit each. */
 function advanceLanes(scratch: usize, blocks: i32): i32 {
   const step = i32x4.splat(blocks)
   const bytes = i32x4.splat(blocks << 4)
+  const free = i32x4.splat(FREE)
   let done = 0
-  for (let half = 0; half < 2; half++) {
-    const at = scratch + ((<usize>half) << 4)
-    const left = i32x4.sub(v128.load(at, SCRATCH_AES_LEFT), step)
-    v128.store(at, left, SCRATCH_AES_LEFT)
+  for (let part = 0; part < 4; part++) {
+    const at = scratch + ((<usize>part) << 4)
+    const left = v128.load(at, SCRATCH_AES_LEFT)
+    const now = v128.bitselect(left, i32x4.sub(left, step), i32x4.eq(left, free))
+    v128.store(at, now, SCRATCH_AES_LEFT)
     v128.store(at, i32x4.add(v128.load(at, SCRATCH_LANES), bytes), SCRATCH_LANES)
-    done |= i32x4.bitmask(i32x4.eq(left, i32x4.splat(0))) << (half << 2)
+    done |= i32x4.bitmask(i32x4.eq(now, i32x4.splat(0))) << (part << 2)
   }
   return done
 }
 
 /**
- * Decrypts the jobs of SCRATCH_ORDER. Whole groups of 8 blocks at the end of a message go in one run; what
- * is left of it shares a step with the end of the next message.
+ * Decrypts the jobs of SCRATCH_ORDER. As many blocks at the end of a long message as fill all lanes go in one
+ * run; what is left of it shares a step with the end of the next message.
  */
 function decryptOrdered(count: i32, rounds: i32, scratch: usize): void {
   let next = 0
@@ -145,19 +185,29 @@ function decryptOrdered(count: i32, rounds: i32, scratch: usize): void {
         continue
       }
       if (filled === 0) steps = max<u32>(left / AES_LANES, 1)
-      left--
-      const before = load<u32>(job, CIPHER_JOB_DATA) + ((left - 1) << 4)
-      setLane(scratch, filled++, before, load<u32>(job, CIPHER_JOB_SCHEDULE))
+      const last = min<i32>(AES_LANES, filled + <i32>left)
+      const schedule = load<u32>(job, CIPHER_JOB_SCHEDULE)
+      const data = load<u32>(job, CIPHER_JOB_DATA)
+      for (; filled < last; filled++) setLane(scratch, filled, data + ((--left - 1) << 4), schedule)
     }
     if (filled === 0) return
-    for (let lane = filled; lane < AES_LANES; lane++) followLane(scratch, lane, filled - 1)
-    sliceKeys(scratch, rounds)
-    aesCbcDecryptRun(scratch + SCRATCH_LANES, <i32>steps, rounds, scratch + SCRATCH_AES_KEYS)
+    const lanes = filled > AES_GROUP ? AES_LANES : AES_GROUP
+    for (let lane = filled; lane < lanes; lane++) copyLane(scratch, lane, filled - 1)
+    decryptLanes(scratch, lanes, <i32>steps, rounds)
     left -= (steps - 1) * AES_LANES
   }
 }
 
+/** `steps` steps of the first `lanes` (8 or 16) lanes. */
+function decryptLanes(scratch: usize, lanes: i32, steps: i32, rounds: i32): void {
+  const otherKeys = sliceKeys(scratch, rounds, lanes)
+  const table = scratch + SCRATCH_LANES
+  const keys = scratch + SCRATCH_AES_KEYS
+  if (lanes === AES_GROUP) aesCbcDecryptRun(table, steps, rounds, keys)
+  else aesCbcDecryptRun16(table, steps, rounds, keys, otherKeys, scratch + SCRATCH_AES_STATE)
+}
+
 /** Wipes what was made of keys. */
 function wipeKeys(scratch: usize): void {
-  memory.fill(scratch + SCRATCH_AES_KEYS, 0, SCRATCH_AES_KEYS_BYTES)
+  memory.fill(scratch + SCRATCH_AES_KEYS, 0, SCRATCH_AES_WIPE_BYTES)
 }

@@ -1,19 +1,20 @@
 /**
  * AES in counter mode over AEAD jobs, as AES-GCM needs it (NIST SP 800-38D §6.5, §7).
  *
- * Every block has a lane, 8 blocks a step. The blocks of a job are numbered: 0 is the one that masks its tag
- * (counter 1), n > 0 is block n of the data (counter n + 1). Whole groups of 8 blocks of a long message go in
- * one run; the rest shares a step with the blocks of the next message. A block that is not whole is worked on
+ * Every block has a lane, 16 blocks a step, or 8 if there are no more. The blocks of a job are numbered: 0 is the one that masks its tag
+ * (counter 1), n > 0 is block n of the data (counter n + 1). As many whole blocks of a long message as fill
+ * all lanes go in one run; the rest shares a step with the blocks of the next message. A block that is not whole is worked on
  * in scratch.
  */
-import { AES_LANES, forgetSchedules, setSchedule, sliceKeys } from './aes-lanes.ts'
+import { AES_GROUP, AES_LANES, forgetSchedules, setSchedule, sliceKeys } from './aes-lanes.ts'
 import { copyShort } from './block-word.ts'
-import { aesCtrRun } from './generated/aes-ctr.ts'
+import { aesCtrRun, aesCtrRun16 } from './generated/aes-ctr.ts'
 import { AEAD_JOB_DATA, AEAD_JOB_KEY, AEAD_JOB_LENGTH, AEAD_JOB_NONCE } from './job.ts'
 import { orderedJob } from './order.ts'
 import {
   SCRATCH_AEAD_MASKS,
   SCRATCH_AES_KEYS,
+  SCRATCH_AES_STATE,
   SCRATCH_CTR_BLOCKS,
   SCRATCH_CTR_COUNTERS,
   SCRATCH_CTR_NUMBERS,
@@ -63,13 +64,22 @@ export function ctrOrdered(count: i32, rounds: i32, parts: i32, scratch: usize):
       filled = last
     }
     if (filled === 0) return
-    for (let lane = filled; lane < AES_LANES; lane++) idle(scratch, lane, job)
-    sliceKeys(scratch, rounds)
-    const counters = scratch + SCRATCH_CTR_COUNTERS
-    aesCtrRun(scratch + SCRATCH_LANES, counters, <i32>steps, rounds, scratch + SCRATCH_AES_KEYS)
+    const lanes = filled > AES_GROUP ? AES_LANES : AES_GROUP
+    for (let lane = filled; lane < lanes; lane++) idle(scratch, lane, job)
+    runLanes(scratch, lanes, <i32>steps, rounds)
     block += (steps - 1) * AES_LANES
     finishPartials(scratch)
   }
+}
+
+/** `steps` steps of the first `lanes` (8 or 16) lanes. */
+function runLanes(scratch: usize, lanes: i32, steps: i32, rounds: i32): void {
+  const otherKeys = sliceKeys(scratch, rounds, lanes)
+  const table = scratch + SCRATCH_LANES
+  const counters = scratch + SCRATCH_CTR_COUNTERS
+  const keys = scratch + SCRATCH_AES_KEYS
+  if (lanes === AES_GROUP) aesCtrRun(table, counters, steps, rounds, keys)
+  else aesCtrRun16(table, counters, steps, rounds, keys, otherKeys, scratch + SCRATCH_AES_STATE)
 }
 
 /** Puts the blocks of `job`, the job `index` of the order, from number `block` on into lanes `lane` to `last` - 1. */

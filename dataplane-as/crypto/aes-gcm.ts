@@ -6,7 +6,7 @@
  */
 import { aesExpandKey, aesRounds } from './aes.ts'
 import { CTR_DATA, CTR_MASKS, ctrOrdered } from './aes-ctr.ts'
-import { AES_LANES, forgetSchedules, setSchedule, sliceKeys } from './aes-lanes.ts'
+import { AES_GROUP, forgetSchedules, setSchedule, sliceKeys } from './aes-lanes.ts'
 import { aesCtrRun } from './generated/aes-ctr.ts'
 import { ghashJob, ghashPrepare } from './ghash.ts'
 import {
@@ -40,12 +40,12 @@ export function gcmPrepare(key: usize, keyBytes: i32, schedule: usize, table: us
   const blocks = scratch + SCRATCH_CTR_BLOCKS
   memory.fill(scratch + SCRATCH_CTR_COUNTERS, 0, SCRATCH_GHASH - SCRATCH_CTR_COUNTERS)
   forgetSchedules(scratch)
-  for (let lane = 0; lane < AES_LANES; lane++) {
+  for (let lane = 0; lane < AES_GROUP; lane++) {
     setSchedule(scratch, lane, <u32>schedule)
     store<u32>(scratch + ((<usize>lane) << 2), <u32>blocks + (lane << 4), SCRATCH_LANES)
   }
   const rounds = aesRounds(keyBytes)
-  sliceKeys(scratch, rounds)
+  sliceKeys(scratch, rounds, AES_GROUP)
   aesCtrRun(scratch + SCRATCH_LANES, scratch + SCRATCH_CTR_COUNTERS, 1, rounds, scratch + SCRATCH_AES_KEYS)
   ghashPrepare(table, blocks)
   wipe(scratch, 0)

@@ -1,16 +1,26 @@
-/** Which key each of the 8 AES lanes has, and their round keys in sliced form. */
+/**
+ * Which key each of the 16 AES lanes has, and their round keys in sliced form. The lanes are two groups of 8;
+ * the kernels work on the first or on both.
+ */
 import { aesSliceKeys, aesSpreadKey, aesSpreadLanes } from './generated/aes-keys.ts'
-import { SCRATCH_AES_CHANGED, SCRATCH_AES_KEYS, SCRATCH_AES_SCHEDULES } from './scratch.ts'
+import {
+  SCRATCH_AES_CHANGED,
+  SCRATCH_AES_GROUP_BYTES,
+  SCRATCH_AES_KEYS,
+  SCRATCH_AES_SCHEDULES,
+} from './scratch.ts'
 
-/** Lanes of the AES kernels. */
-export const AES_LANES = 8
-const ALL = 255
-/** So many different new keys are put in one by one; with more, all lanes are sliced together. */
+/** Lanes of the kernels for many blocks, and of those for few. */
+export const AES_LANES = 16
+export const AES_GROUP = 8
+/** All lanes of a group. */
+const ALL: u32 = 255
+/** So many different new keys are put in one by one; with more, all lanes of a group are sliced together. */
 const MOST_SPREADS = 3
 
 /** Says that nothing is sliced; to be called before the first lane of a call gets its key. */
 export function forgetSchedules(scratch: usize): void {
-  store<u32>(scratch, ALL, SCRATCH_AES_CHANGED)
+  store<u32>(scratch, ALL | (ALL << AES_GROUP), SCRATCH_AES_CHANGED)
 }
 
 /** Gives a lane the key of `schedule`. */
@@ -21,13 +31,34 @@ export function setSchedule(scratch: usize, lane: i32, schedule: u32): void {
   store<u32>(scratch, load<u32>(scratch, SCRATCH_AES_CHANGED) | (1 << lane), SCRATCH_AES_CHANGED)
 }
 
-/** Brings the sliced round keys up to date; every lane must have a key. */
-export function sliceKeys(scratch: usize, rounds: i32): void {
-  let changed = load<u32>(scratch, SCRATCH_AES_CHANGED)
-  if (changed === 0) return
-  store<u32>(scratch, 0, SCRATCH_AES_CHANGED)
-  const schedules = scratch + SCRATCH_AES_SCHEDULES
+/**
+ * Brings the sliced round keys of the first `lanes` (8 or 16) lanes up to date; each must have a key. Those of
+ * the first group stand at SCRATCH_AES_KEYS; returns the address of those of the second, which are the same
+ * if all lanes have one key.
+ */
+export function sliceKeys(scratch: usize, rounds: i32, lanes: i32): usize {
   const keys = scratch + SCRATCH_AES_KEYS
+  const schedules = scratch + SCRATCH_AES_SCHEDULES
+  sliceGroup(scratch, rounds, 0)
+  if (lanes === AES_GROUP) return keys
+  const first = load<u32>(schedules)
+  if (lanesWith(schedules, first) === ALL && lanesWith(schedules + 32, first) === ALL) {
+    // what the second group has of its own is old from now on
+    store<u32>(scratch, ALL << AES_GROUP, SCRATCH_AES_CHANGED)
+    return keys
+  }
+  sliceGroup(scratch, rounds, 1)
+  return keys + SCRATCH_AES_GROUP_BYTES
+}
+
+/** The round keys of one group. */
+function sliceGroup(scratch: usize, rounds: i32, group: i32): void {
+  const all = load<u32>(scratch, SCRATCH_AES_CHANGED)
+  let changed = (all >> (group * AES_GROUP)) & ALL
+  if (changed === 0) return
+  store<u32>(scratch, all ^ (changed << (group * AES_GROUP)), SCRATCH_AES_CHANGED)
+  const schedules = scratch + SCRATCH_AES_SCHEDULES + <usize>(group << 5)
+  const keys = scratch + SCRATCH_AES_KEYS + <usize>(group * SCRATCH_AES_GROUP_BYTES)
   if (lanesWith(schedules, load<u32>(schedules)) === ALL) {
     aesSpreadKey(<usize>load<u32>(schedules), rounds, keys)
     return
@@ -44,7 +75,7 @@ export function sliceKeys(scratch: usize, rounds: i32): void {
   }
 }
 
-/** The lanes that have the key of `schedule`, one bit each. */
+/** The lanes of a group that have the key of `schedule`, one bit each. */
 function lanesWith(schedules: usize, schedule: u32): u32 {
   const wanted = i32x4.splat(schedule)
   const low = i32x4.bitmask(i32x4.eq(v128.load(schedules), wanted))

@@ -24,6 +24,7 @@ import {
   laneSchedule,
   moveLane,
   setLane,
+  setRun,
   shortestLane,
   sortLanes,
   stepLanes,
@@ -195,9 +196,9 @@ function bytesKeys(passes: i32, scratch: usize): void {
 /** Encrypts what one lane has left. */
 function runSingle(lane: i32, passes: i32, scratch: usize): void {
   const keys = scratch + DES_KEYS
-  desSingleKeys(laneSchedule(scratch, lane) + DES_SCHEDULE_ROUNDS, passes, keys)
+  desSingleKeys(laneSchedule(scratch, lane) + DES_SCHEDULE_ROUNDS, passes << 4, keys)
   const before = laneAddress(scratch, lane)
-  desSingleEncrypt(before, <i32>blocksLeft(scratch, lane), passes, keys, scratch + DES_SORTED)
+  desSingleEncrypt(before, <i32>blocksLeft(scratch, lane), passes, keys)
 }
 
 /** Decrypts the jobs of SCRATCH_ORDER: 128 blocks a step, the last ones 16 a step if that is faster. */
@@ -210,28 +211,26 @@ function decryptOrdered(count: i32, passes: i32, scratch: usize): void {
   let width = 0
   let changed = true
   while (blocks > 0) {
-    const before = width
+    const last = width
     width = blocks >= <u64>SLICED_LEAST ? DES_LANES : BYTES_LANES
-    if (width !== before) changed = true
+    if (width !== last) changed = true
     const filled = <i32>min<u64>(blocks, <u64>width)
-    for (let lane = 0; lane < filled; lane++) {
+    for (let lane = 0; lane < filled; ) {
       while (left === 0) {
         job = orderedJob(scratch, next++)
         left = load<u32>(job, CIPHER_JOB_BLOCKS)
       }
-      if (setBlock(scratch, lane, job, --left)) changed = true
+      const run = <i32>min(left, <u32>(filled - lane))
+      const before = load<u32>(job, CIPHER_JOB_DATA) + (left << 3) - 16
+      if (setRun(scratch, lane, run, before, load<u32>(job, CIPHER_JOB_SCHEDULE))) changed = true
+      lane += run
+      left -= <u32>run
     }
     if (fillLanes(scratch, filled, width)) changed = true
     decryptStep(width, changed, passes, scratch)
     changed = false
     blocks -= <u64>filled
   }
-}
-
-/** Puts block `index` of `job` into a lane; says whether the lane changed to another schedule. */
-function setBlock(scratch: usize, lane: i32, job: usize, index: u32): bool {
-  const before = load<u32>(job, CIPHER_JOB_DATA) + (index << 3) - 8
-  return setLane(scratch, lane, before, load<u32>(job, CIPHER_JOB_SCHEDULE), 1)
 }
 
 /** Decrypts one block in each of `width` lanes. */

@@ -50,6 +50,22 @@ export function fillLanes(scratch: usize, live: i32, width: i32): bool {
   return changed
 }
 
+/**
+ * Gives lanes `lane` to `lane` + `count` - 1 one block each, the first of them the block behind `before`, the others
+ * the blocks before it, all under `schedule`. Says whether a lane changed to another schedule.
+ */
+export function setRun(scratch: usize, lane: i32, count: i32, before: u32, schedule: u32): bool {
+  const end = laneAt(scratch, lane + count)
+  let changes: u32 = 0
+  for (let at = laneAt(scratch, lane); at < end; at += 4) {
+    store<u32>(at, before, DES_ADDRESSES)
+    changes |= load<u32>(at, DES_SCHEDULES) ^ schedule
+    store<u32>(at, schedule, DES_SCHEDULES)
+    before -= 8
+  }
+  return changes !== 0
+}
+
 /** The smallest number of blocks left in lanes 0 to `live` - 1. */
 export function shortestLane(scratch: usize, live: i32): u32 {
   let least = blocksLeft(scratch, 0)

@@ -16,11 +16,11 @@ export const DES_SCHEDULES = 4096
 export const DES_LEFT = 4608
 /** The blocks as bits or in halves. */
 export const DES_STATE = 5120
-/** The blocks sorted into bytes; for the kernel of one message 16 bytes to spare. */
+/** The blocks sorted into bytes. */
 export const DES_SORTED = 6144
 /** Ciphertext of the preceding blocks, in decryption. */
 export const DES_CHAIN = 7168
-/** Keys in the form of a kernel: 3 · 1,792 (128 lanes), 48 · 384 (16 lanes) or 3 · 1,664 bytes (one message). */
+/** Keys in the form of a kernel: 3 · 1,792 (128 lanes), 48 · 384 (16 lanes) or 48 · 304 bytes (one message). */
 export const DES_KEYS = 8192
 /** Bytes from DES_STATE on that are wiped after a call: all to the end. */
 export const DES_WIPE_BYTES = 21504

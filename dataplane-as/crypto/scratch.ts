@@ -15,62 +15,66 @@ export const SCRATCH_CLASSES = 2048
 /** Places of the 256 classes in the order: u32. */
 export const SCRATCH_PLACES = 2560
 
-/** Lane addresses of the kernels: 8 u32. */
+/** Lane addresses of the ciphers: 16 u32. */
 export const SCRATCH_LANES = 3584
 
 // AES
-/** Key schedules of the lanes: 8 u32. */
-export const SCRATCH_AES_SCHEDULES = 3616
-/** Blocks left in each lane: 8 u32. */
-export const SCRATCH_AES_LEFT = 3648
-/** Sliced round keys: 15 of 128 bytes. */
-export const SCRATCH_AES_KEYS = 3712
-/** Bytes of the sliced round keys. */
-export const SCRATCH_AES_KEYS_BYTES = 1920
+/** Key schedules of the lanes: 16 u32. */
+export const SCRATCH_AES_SCHEDULES = 3648
+/** Blocks left in each lane: 16 u32. */
+export const SCRATCH_AES_LEFT = 3712
 /** Lanes whose schedule changed since the keys were sliced, one bit each: u32. */
-export const SCRATCH_AES_CHANGED = 3680
+export const SCRATCH_AES_CHANGED = 3776
+/** Sliced round keys: for each group of 8 lanes 15 of 128 bytes. */
+export const SCRATCH_AES_KEYS = 3840
+/** Bytes of the sliced round keys of one group. */
+export const SCRATCH_AES_GROUP_BYTES = 1920
+/** States of two groups between the rounds: 256 bytes. */
+export const SCRATCH_AES_STATE = 7680
+/** Bytes from SCRATCH_AES_KEYS on that are wiped after a call. */
+export const SCRATCH_AES_WIPE_BYTES = 4096
 
 // AES-GCM, besides the lanes and keys of AES
 /** Partial blocks of this step: u32 number of them. */
-export const SCRATCH_CTR_PARTIALS = 3684
-/** Nonces of the lanes: 8 of 16 bytes, of which 12 count. */
-export const SCRATCH_CTR_COUNTERS = 5632
-/** Numbers of the blocks in the lanes: 8 u32, then 32 bytes for the kernel. */
-export const SCRATCH_CTR_NUMBERS = 5760
-/** What stands for data that is no whole block: 8 of 16 bytes. */
-export const SCRATCH_CTR_BLOCKS = 5824
+export const SCRATCH_CTR_PARTIALS = 3780
+/** Nonces of the lanes: 16 of 16 bytes, of which 12 count. */
+export const SCRATCH_CTR_COUNTERS = 7936
+/** Numbers of the blocks in the lanes: 16 u32, then 64 bytes for the kernel. */
+export const SCRATCH_CTR_NUMBERS = 8192
+/** What stands for data that is no whole block: 16 of 16 bytes. */
+export const SCRATCH_CTR_BLOCKS = 8320
 /** The partial blocks: lane, address, bytes, unused, 4 u32 each. */
-export const SCRATCH_CTR_PARTIAL = 5952
+export const SCRATCH_CTR_PARTIAL = 8576
 /** GHASH: chaining value, then a group of 4 blocks. */
-export const SCRATCH_GHASH = 6080
+export const SCRATCH_GHASH = 8832
 /** Masks of the tags, one a job in their order: 16 bytes each. */
-export const SCRATCH_AEAD_MASKS = 6160
+export const SCRATCH_AEAD_MASKS = 8912
 /** Bytes from SCRATCH_AES_KEYS to the masks, wiped after a call with the masks that were used. */
-export const SCRATCH_AES_GCM_BYTES = 2448
+export const SCRATCH_AES_GCM_BYTES = 5072
 
 // ChaCha20-Poly1305; the one-time keys and tags stand at SCRATCH_AEAD_MASKS, 128 of 64 bytes
 /** Key addresses of the ChaCha20 lanes: 4 u32. */
-export const SCRATCH_CHACHA_KEYS = 3616
+export const SCRATCH_CHACHA_KEYS = 3600
 /** Partial blocks of this step: address and bytes for each of 4 lanes, u32. */
-export const SCRATCH_CHACHA_PARTIALS = 3632
+export const SCRATCH_CHACHA_PARTIALS = 3616
 /** Blocks left in each Poly1305 lane: 4 u32. */
-export const SCRATCH_POLY_LEFT = 3664
+export const SCRATCH_POLY_LEFT = 3648
 /** Stretch of each Poly1305 lane: 4 u32. */
-export const SCRATCH_POLY_STRETCH = 3680
+export const SCRATCH_POLY_STRETCH = 3664
 /** Place of each Poly1305 lane's job in the order: 4 u32. */
-export const SCRATCH_POLY_INDEX = 3696
+export const SCRATCH_POLY_INDEX = 3680
 /** Initial state of the ChaCha20 lanes: 16 rows of 16 bytes. */
-export const SCRATCH_CHACHA_STATE = 3712
+export const SCRATCH_CHACHA_STATE = 3840
 /** Counter and nonce of the ChaCha20 lanes: 4 of 16 bytes. */
-export const SCRATCH_CHACHA_ROWS = 3968
+export const SCRATCH_CHACHA_ROWS = 4096
 /** What stands for data that is no whole block: 4 of 64 bytes. */
-export const SCRATCH_CHACHA_BLOCKS = 4032
+export const SCRATCH_CHACHA_BLOCKS = 4160
 /** Sums of Poly1305: 5 limbs of 16 bytes. */
-export const SCRATCH_POLY_SUMS = 4288
+export const SCRATCH_POLY_SUMS = 4416
 /** Limbs of r, then of 5 r: 10 of 16 bytes. */
-export const SCRATCH_POLY_KEYS = 4368
+export const SCRATCH_POLY_KEYS = 4496
 /** Last blocks of the Poly1305 lanes: 4 of 32 bytes. */
-export const SCRATCH_POLY_BUFFERS = 4528
+export const SCRATCH_POLY_BUFFERS = 4656
 /** Bytes from SCRATCH_CHACHA_STATE on that are wiped after a call. */
 export const SCRATCH_CHACHA_BYTES = 944
 
@@ -99,4 +103,4 @@ export const SCRATCH_HASH_TAILS = 9536
 export const SCRATCH_HASH_WIPE_BYTES = 7968
 
 /** Bytes of the scratch area; give it 16-byte alignment. */
-export const KERNEL_SCRATCH_BYTES = 14352
+export const KERNEL_SCRATCH_BYTES = 17104

@@ -1,100 +1,79 @@
 /** Writes AES-CBC and the key set-up of AES; the layout is told in aes-parts.ts. */
 import {
-  encryptBlocks,
+  cipherBlocks,
+  type Groups,
+  groupText,
   LANES,
   loadLanes,
   loadMasks,
-  mixColumns,
-  premixColumns,
   ROUND_KEY_BYTES,
-  substitute,
   transpose,
 } from './aes-parts.ts'
-import { forwardSbox, inverseSbox } from './aes-sbox.ts'
+import { forwardSbox } from './aes-sbox.ts'
 import { u32Gates, writeCircuit } from './circuit.ts'
 import { type GeneratedFile, header, Lines, names } from './text.ts'
 
 /** CBC encryption of `blocks` blocks in every lane. */
-function encryptRun(): Lines {
-  const q = names('q', LANES)
+function encryptRun(groups: Groups): Lines {
   const lines = new Lines()
+  const { suffix, parameters, about } = groupText(groups)
+  const lanes = groups * LANES
   lines.add(
     '/**',
-    ' * CBC-encrypts `blocks` (>= 1) blocks in place in each of 8 lanes, one message a lane.',
-    ' * `lanes`: 8 u32 addresses of the block before the first; `rounds`: 10, 12 or 14; `keys`: sliced round keys.',
+    ` * CBC-encrypts \`blocks\` (>= 1) blocks in place in each of ${lanes} lanes, one message a lane.`,
+    ` * \`lanes\`: ${lanes} u32 addresses of the block before the first; \`rounds\`: 10, 12 or 14; \`keys\`: sliced round keys.`,
+    ...about,
     ' */',
   )
-  lines.block(
-    'export function aesCbcEncryptRun(lanes: usize, blocks: i32, rounds: i32, keys: usize): void {',
-    '}',
-    () => {
-      loadLanes(lines)
-      loadMasks(lines)
-      lines.add('const enter = v128.load(AES_ENTER_SHIFTED)', 'const shift = v128.load(AES_SHIFT_ROWS)')
-      lines.add('const leave = v128.load(AES_TRANSPOSE)')
-      lines.block('do {', '} while (--blocks > 0)', () => {
-        q.forEach((x, i) => {
-          lines.add(`let ${x} = v128.swizzle(v128.xor(v128.load(p${i}), v128.load(p${i}, 16)), enter)`)
-        })
-        encryptBlocks(lines, q)
-        q.forEach((x, i) => {
-          lines.add(`v128.store(p${i}, v128.swizzle(${x}, leave), 16)`, `p${i} += 16`)
-        })
-      })
-    },
-  )
+  const signature = `lanes: usize, blocks: i32, rounds: i32, keys: usize${parameters}`
+  lines.block(`export function aesCbcEncryptRun${suffix}(${signature}): void {`, '}', () => {
+    loadLanes(lines, groups)
+    loadMasks(lines)
+    lines.add('const enter = v128.load(AES_ENTER_SHIFTED)', 'const shift = v128.load(AES_SHIFT_ROWS)')
+    lines.add('const leave = v128.load(AES_TRANSPOSE)')
+    const enter = (i: number) => `v128.swizzle(v128.xor(v128.load(p${i}), v128.load(p${i}, 16)), enter)`
+    const leave = (x: string, i: number) => [
+      `v128.store(p${i}, v128.swizzle(${x}, leave), 16)`,
+      `p${i} += 16`,
+    ]
+    lines.block('do {', '} while (--blocks > 0)', () => {
+      cipherBlocks(lines, groups, 'encrypt', ['keys', 'otherKeys'], enter, leave)
+    })
+  })
   return lines
 }
 
-/** CBC decryption of 8 blocks a step. */
-function decryptRun(): Lines {
-  const q = names('q', LANES)
+/** CBC decryption of one block in every lane a step. */
+function decryptRun(groups: Groups): Lines {
   const lines = new Lines()
+  const { suffix, parameters, about } = groupText(groups)
+  const lanes = groups * LANES
   lines.add(
     '/**',
-    ' * CBC-decrypts in place, 8 blocks a step, `steps` (>= 1) steps; every lane moves back by 8 blocks a step.',
+    ` * CBC-decrypts in place, ${lanes} blocks a step, \`steps\` (>= 1) steps; every lane moves back by ${lanes} blocks a step.`,
     ' * Within a step the blocks of one message stand in the lanes from last to first, so that a block is',
     ' * overwritten only after it was added to its successor.',
-    ' * `lanes`: 8 u32 addresses of the block before each; `rounds`: 10, 12 or 14; `keys`: sliced round keys.',
+    ` * \`lanes\`: ${lanes} u32 addresses of the block before each; \`rounds\`: 10, 12 or 14; \`keys\`: sliced round keys.`,
+    ...about,
     ' */',
   )
-  lines.block(
-    'export function aesCbcDecryptRun(lanes: usize, steps: i32, rounds: i32, keys: usize): void {',
-    '}',
-    () => {
-      loadLanes(lines)
-      loadMasks(lines)
-      lines.add('const enter = v128.load(AES_TRANSPOSE)', 'const unshift = v128.load(AES_UNSHIFT_ROWS)')
-      lines.add('const leave = v128.load(AES_LEAVE_SHIFTED)')
-      lines.add(`const last = keys + <usize>rounds * ${ROUND_KEY_BYTES}`)
-      lines.block('do {', '} while (--steps > 0)', () => {
-        q.forEach((x, i) => {
-          lines.add(`let ${x} = v128.swizzle(v128.load(p${i}, 16), enter)`)
-        })
-        transpose(lines, q, 'a')
-        q.forEach((x, i) => {
-          lines.add(`${x} = v128.xor(${x}, v128.load(last, ${16 * i}))`)
-        })
-        lines.add('let key = last', 'let round = rounds - 1')
-        lines.block('do {', '} while (--round > 0)', () => {
-          lines.add(`key -= ${ROUND_KEY_BYTES}`)
-          substitute(lines, inverseSbox, q, 'r', true)
-          q.forEach((x) => {
-            lines.add(`${x} = v128.swizzle(${x}, unshift)`)
-          })
-          premixColumns(lines, q)
-          mixColumns(lines, q, (value) => value)
-        })
-        lines.add(`key -= ${ROUND_KEY_BYTES}`)
-        substitute(lines, inverseSbox, q, 'l', true)
-        transpose(lines, q, 'b')
-        q.forEach((x, i) => {
-          lines.add(`v128.store(p${i}, v128.xor(v128.swizzle(${x}, leave), v128.load(p${i})), 16)`)
-          lines.add(`p${i} -= ${16 * LANES}`)
-        })
-      })
-    },
-  )
+  const signature = `lanes: usize, steps: i32, rounds: i32, keys: usize${parameters}`
+  lines.block(`export function aesCbcDecryptRun${suffix}(${signature}): void {`, '}', () => {
+    loadLanes(lines, groups)
+    loadMasks(lines)
+    lines.add('const enter = v128.load(AES_TRANSPOSE)', 'const unshift = v128.load(AES_UNSHIFT_ROWS)')
+    lines.add('const leave = v128.load(AES_LEAVE_SHIFTED)')
+    lines.add(`const last = keys + <usize>rounds * ${ROUND_KEY_BYTES}`)
+    if (groups > 1) lines.add(`const otherLast = otherKeys + <usize>rounds * ${ROUND_KEY_BYTES}`)
+    const enter = (i: number) => `v128.swizzle(v128.load(p${i}, 16), enter)`
+    const leave = (x: string, i: number) => [
+      `v128.store(p${i}, v128.xor(v128.swizzle(${x}, leave), v128.load(p${i})), 16)`,
+      `p${i} -= ${16 * lanes}`,
+    ]
+    lines.block('do {', '} while (--steps > 0)', () => {
+      cipherBlocks(lines, groups, 'decrypt', ['last', 'otherLast'], enter, leave)
+    })
+  })
   return lines
 }
 
@@ -194,17 +173,17 @@ export function aesFiles(): GeneratedFile[] {
       name: 'aes-cbc-encrypt.ts',
       text: `${header(
         'aes.ts',
-        ['AES-CBC encryption, bitsliced over 8 lanes.'],
+        ['AES-CBC encryption, bitsliced over 8 or 16 lanes.'],
         [constants('AES_ENTER_SHIFTED, AES_MASKS, AES_SHIFT_ROWS, AES_TRANSPOSE')],
-      ).join('\n')}\n${encryptRun()}`,
+      ).join('\n')}\n${encryptRun(1)}\n${encryptRun(2)}`,
     },
     {
       name: 'aes-cbc-decrypt.ts',
       text: `${header(
         'aes.ts',
-        ['AES-CBC decryption, bitsliced over 8 lanes.'],
+        ['AES-CBC decryption, bitsliced over 8 or 16 lanes.'],
         [constants('AES_LEAVE_SHIFTED, AES_MASKS, AES_TRANSPOSE, AES_UNSHIFT_ROWS')],
-      ).join('\n')}\n${decryptRun()}`,
+      ).join('\n')}\n${decryptRun(1)}\n${decryptRun(2)}`,
     },
     {
       name: 'aes-keys.ts',

@@ -6,7 +6,7 @@
  * bits hold rubbish.
  *
  * S-boxes. Four inputs are an index into tables of 16 bytes, looked up in all lanes at once by one byte
- * permutation (v128.swizzle): its time does not depend on the index. An entry holds two results of four bits.
+ * permutation: its time does not depend on the index. An entry holds two results of four bits.
  * The two other inputs become masks that select the table and the half of the entry.
  *
  * In a key an index takes one vector; each input that selects takes one that holds the opposite of the key
@@ -15,7 +15,7 @@
 import { inputsByBit, outputBit, sourceOf } from './des-lanes.ts'
 import { pairOf, shuffle } from './des-shuffle.ts'
 import { initialPermutation, P, sboxes } from './des-tables.ts'
-import { constant, vectorList } from './des-vectors.ts'
+import { constant, permuteBytes, vectorList } from './des-vectors.ts'
 import { type GeneratedFile, header, Lines, names } from './text.ts'
 
 const LANES = 16
@@ -62,31 +62,41 @@ function placed(box: number, input: number): { from: number; bit: number } {
   return { from, bit: outputBit[from][output] }
 }
 
-/** One S-box: adds its result for the half r0..r7 to its vector of the half at `left`. */
+/** One S-box: adds its result for the half `r`0 to `r`7 to its vector of the half at `left`, and names the sum. */
 function substitute(lines: Lines, tag: string, box: number, r: string, left: string): void {
-  const inputs = inputsByBit(box)
-  const bits = inputs.map((input) => {
+  const bits = inputsByBit(box).map((input) => {
     const { from, bit } = placed(box, input)
     return `v128.and(${r}${from}, bit${bit})`
   })
+  const t = `${tag}${box}`
   const at = 48 * box
-  const entry = (n: number): string =>
-    `v128.swizzle(v128.load(${TABLES.name}, ${16 * (2 * box + n)}), ${tag}x)`
+  const entry = (n: number): string => `permuteBytes(v128.load(${TABLES.name}, ${16 * (2 * box + n)}), ${t}x)`
   lines.add(
-    `const ${tag}x = v128.xor(${or(bits.slice(0, 4))}, v128.load(keys, ${at}))`,
-    `const ${tag}m = i8x16.eq(${bits[4]}, v128.load(keys, ${at + 16}))`,
-    `const ${tag}e = v128.or(v128.and(${entry(1)}, ${tag}m), v128.andnot(${entry(0)}, ${tag}m))`,
-    `const ${tag}n = i8x16.eq(${bits[5]}, v128.load(keys, ${at + 32}))`,
-    `const ${tag}d = v128.and(v128.xor(${tag}e, i16x8.shr_u(${tag}e, 4)), ${tag}n)`,
-    `v128.store(${left}, v128.xor(v128.load(${left}, ${16 * box}), v128.xor(${tag}e, ${tag}d)), ${16 * box})`,
+    `const ${t}x = v128.xor(${or(bits.slice(0, 4))}, v128.load(keys, ${at}))`,
+    `const ${t}m = i8x16.eq(${bits[4]}, v128.load(keys, ${at + 16}))`,
+    `const ${t}e = v128.or(v128.and(${entry(1)}, ${t}m), v128.andnot(${entry(0)}, ${t}m))`,
+    `const ${t}n = i8x16.eq(${bits[5]}, v128.load(keys, ${at + 32}))`,
+    `const ${t}d = v128.and(v128.xor(${t}e, i16x8.shr_u(${t}e, 4)), ${t}n)`,
+    `const ${tag}h${box} = v128.xor(v128.load(${left}, ${16 * box}), v128.xor(${t}e, ${t}d))`,
+    `v128.store(${left}, ${tag}h${box}, ${16 * box})`,
   )
 }
 
-/** One round: the half at `left` takes what comes out for the half at `right`; then they change places. */
-function round(lines: Lines, tag: string, left: string, right: string): void {
-  for (let s = 0; s < 8; s++) lines.add(`const ${tag}r${s} = v128.load(${right}, ${16 * s})`)
-  for (let box = 0; box < 8; box++) substitute(lines, `${tag}${box}`, box, `${tag}r`, left)
-  lines.add('keys += step')
+/** Rounds of one turn of the loop: what one round makes the next one reads from registers, as far as they go. */
+const UNROLLED = 4
+
+/** The rounds of one turn. */
+function turn(lines: Lines): void {
+  for (let s = 0; s < 8; s++) lines.add(`const rh${s} = v128.load(right, ${16 * s})`)
+  let before = 'r'
+  for (let i = 0; i < UNROLLED; i++) {
+    const tag = 'abcd'[i]
+    for (let box = 0; box < 8; box++) {
+      substitute(lines, tag, box, `${before}h`, i % 2 === 0 ? 'left' : 'right')
+    }
+    lines.add('keys += step')
+    before = tag
+  }
 }
 
 /** All passes. */
@@ -101,11 +111,8 @@ function rounds(lines: Lines): void {
       for (const i of [0, 1, 2, 3]) lines.add(`const bit${i} = v128.load(${BITS.name}, ${16 * i})`)
       lines.add('let left = state', 'let right = state + 128')
       lines.block('do {', '} while (--passes > 0)', () => {
-        lines.add('let pairs = 8')
-        lines.block('do {', '} while (--pairs > 0)', () => {
-          round(lines, 'a', 'left', 'right')
-          round(lines, 'b', 'right', 'left')
-        })
+        lines.add(`let turns = ${16 / UNROLLED}`)
+        lines.block('do {', '} while (--turns > 0)', () => turn(lines))
         lines.add('const swap = left', 'left = right', 'right = swap')
       })
     },
@@ -250,8 +257,10 @@ export function desBytesFile(): GeneratedFile {
       return String(lines)
     },
   )
-  const head = header('des-bytes.ts', [
-    'DES-CBC and 3DES-CBC on 16 blocks, one in each byte of a vector.',
-  ]).join('\n')
-  return { name: 'des-bytes.ts', text: `${head}\n${vectorList([TABLES, BITS])}\n${parts.join('\n')}` }
+  const about = ['DES-CBC and 3DES-CBC on 16 blocks, one in each byte of a vector.']
+  const head = header('des-bytes.ts', about).join('\n')
+  return {
+    name: 'des-bytes.ts',
+    text: `${head}\n${vectorList([TABLES, BITS])}\n${permuteBytes}\n${parts.join('\n')}`,
+  }
 }

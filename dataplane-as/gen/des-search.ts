@@ -3,9 +3,9 @@
  *
  *   node dataplane-as/gen/des-search.ts [BOXES] [RUNS] [STEPS] [SEED] [improve]
  *
- * BOXES: digits 1 to 8 (default all). Every run builds a circuit and changes it STEPS times; every third run
- * goes on from the best so far, with `improve` every run, beginning with what des-circuits.ts holds. The best
- * is printed for des-circuits.ts. Nothing depends on time or machine: the same command prints the same.
+ * BOXES: digits 1 to 8 (default all). RUNS circuits begin with STEPS changes each; the better half goes on with
+ * twice as many, and so on until one is left, which is printed for des-circuits.ts. With `improve` all of them
+ * begin with what des-circuits.ts holds. Nothing depends on time or machine: the same command prints the same.
  *
  * Gates may be any function of two values. That is less than it sounds: the kernels have no gate with an
  * inverted result, but they can do with inputs and outputs of an S-box inverted, and then every such circuit
@@ -190,21 +190,27 @@ function walk(net: Network, steps: number, rng: Random): Network {
   return current
 }
 
-/** The best of `runs` walks. */
+/**
+ * The best that comes of `runs` circuits: all walk, the better half goes on and walks twice as far, until one is
+ * left.
+ */
 function search(box: readonly number[], runs: number, steps: number, seed: number, known?: Network): Network {
-  let best = known
-  for (let run = 0; run < runs; run++) {
+  let field = Array.from({ length: runs }, (_, run) => {
     const rng = random(seed * 7919 + run)
-    const goOn = best !== undefined && (known !== undefined || run % 3 === 2)
-    const found = walk(goOn ? best! : start(box, rng), steps, rng)
-    if (best === undefined || found.count < best.count) console.error(`  run ${run}: ${found.gates} gates`)
-    if (best === undefined || found.count <= best.count) best = found
+    return { rng, net: known ?? start(box, rng) }
+  })
+  for (;;) {
+    for (const one of field) one.net = walk(one.net, steps, one.rng)
+    field.sort((a, b) => a.net.count - b.net.count)
+    console.error(`  ${steps} steps: ${field.map(({ net }) => net.gates).join(' ')}`)
+    if (field.length === 1) return field[0].net
+    field = field.slice(0, Math.ceil(field.length / 2))
+    steps *= 2
   }
-  return best!
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
-  const [, , boxes = '12345678', runs = '12', steps = '4000', seed = '1', improve = ''] = process.argv
+  const [, , boxes = '12345678', runs = '16', steps = '20000', seed = '1', improve = ''] = process.argv
   for (const digit of boxes) {
     const box = Number(digit) - 1
     const known = improve === 'improve' ? Network.of(circuits[box]) : undefined

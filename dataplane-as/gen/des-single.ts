@@ -9,19 +9,20 @@
  * bit 3 of nibble j - 1, the bits 0 to 3 of nibble j, and bit 0 of nibble j + 1: input 0 and 5 are m3 and m0
  * turned by one byte.
  *
- * Keys. The halves are kept with the key added that their next use needs, so that the key costs no time on
- * the way from one round to the next: what is added to a half is the key of its last use and of its next one.
+ * S-boxes. Of the six inputs three (SELECT) choose among eight vectors of candidates, by a polynomial whose
+ * coefficients are vectors; three (PLACE) name one of the eight bits of a byte: they become a byte with that one
+ * bit set. The wanted bit is then tested and spread over its byte by one comparison. Two such results hold all
+ * 32 output bits: P sends two of the outputs of each S-box to the middle (bits 1 and 2) of nibbles and two to
+ * their ends (bits 0 and 3), so each of m0..m3 is one permutation of the bytes of one result.
  *
- * S-boxes. Of the six inputs three (SELECT) choose among eight vectors of constants, by a polynomial in which
- * each of the three occurs once per level; three (PLACE) name one of the eight bits of a byte: they become a
- * byte with that one bit set. The wanted bit is then tested and spread over its byte by one comparison. Two
- * such results hold all 32 output bits: P sends two of the outputs of each S-box to the middle (bits 1 and 2)
- * of nibbles and two to their ends (bits 0 and 3), so each of m0..m3 is one permutation of one result.
+ * Keys. For the inputs of SELECT the key is in the coefficients: every round has its own, those of the
+ * polynomial with the variables inverted where the key bit is 1. That costs time once a message and none in a
+ * round. To the inputs of PLACE it is added.
  */
 
 import { inputBit } from './des-lanes.ts'
 import { initialPermutation, P, sboxes } from './des-tables.ts'
-import { constant, type Vector, vectorList } from './des-vectors.ts'
+import { constant, permuteBytes, type Vector, vectorList } from './des-vectors.ts'
 import { type GeneratedFile, header, Lines, names } from './text.ts'
 
 /** Inputs that select vectors, the first innermost: those come first whose result is ready first. */
@@ -30,6 +31,12 @@ const SELECT = [2, 3, 1]
 const PLACE = [4, 0, 5]
 /** The byte of candidates for which an input of PLACE is 1. */
 const PLACE_PATTERNS = [0xaa, 0xcc, 0xf0]
+
+/** Places in the key of a round: two polynomials, and what is added to the inputs of PLACE. */
+const ENDS_AT = 0
+const MIDDLE_AT = 128
+const PLACE_AT = 256
+const ROUND_BYTES = 304
 
 const bytes = (of: (box: number, copy: number) => number): Vector =>
   Array.from({ length: 16 }, (_, p) => of(p % 8, p >> 3))
@@ -127,19 +134,12 @@ const PLACES = constant(
 
 const constants = [ENDS, MIDDLE, SPREAD, ENTER, BITS, LEAVE, KEYS, PLACES]
 
-/** The value of a polynomial in the variables a0.., the last one outermost. */
-function polynomial(
-  lines: Lines,
-  tag: string,
-  list: string,
-  variables: readonly string[],
-  first = 0,
-): string {
-  if (variables.length === 0) return `v128.load(${list}, ${16 * first})`
+/** The value of the polynomial with the eight coefficients at offset `at` of the keys, the last variable outermost. */
+function polynomial(lines: Lines, tag: string, variables: readonly string[], at: number): string {
+  if (variables.length === 0) return `v128.load(keys, ${at})`
   const rest = variables.slice(0, -1)
-  const size = 1 << rest.length
-  const low = polynomial(lines, `${tag}l`, list, rest, first)
-  const high = polynomial(lines, `${tag}h`, list, rest, first + size)
+  const low = polynomial(lines, `${tag}l`, rest, at)
+  const high = polynomial(lines, `${tag}h`, rest, at + (16 << rest.length))
   lines.add(`const ${tag} = v128.xor(${low}, v128.and(${high}, ${variables.at(-1)}))`)
   return tag
 }
@@ -149,37 +149,24 @@ const turned = (value: string, by: number): string => {
   return `v128.shuffle<u8>(${value}, ${value}, ${places.join(', ')})`
 }
 
-/** One round at offset `at` of the keys: `left` takes the output for `right`. */
-function round(
-  lines: Lines,
-  tag: string,
-  left: readonly string[],
-  right: readonly string[],
-  at: number,
-): void {
-  lines.add(
-    `const ${tag}0 = v128.xor(${turned(right[3], 15)}, v128.load(keys, ${at + 64}))`,
-    `const ${tag}5 = v128.xor(${turned(right[0], 1)}, v128.load(keys, ${at + 80}))`,
-  )
-  const inputs = [`${tag}0`, ...right, `${tag}5`]
-  const select = SELECT.map((input) => inputs[input])
-  const [p, q, r] = PLACE.map((input) => inputs[input])
-  const middle = polynomial(lines, `${tag}m`, MIDDLE.name, select)
-  lines.add(
-    `const ${tag}p = v128.and(v128.and(${q}, ${r}), ${p})`,
-    `const ${tag}v = i8x16.eq(v128.and(${middle}, ${tag}p), ${tag}p)`,
-  )
-  for (const i of [1, 2]) addResult(lines, left[i], `${tag}v`, i, at)
-  const ends = polynomial(lines, `${tag}e`, ENDS.name, select)
-  lines.add(`const ${tag}u = i8x16.eq(v128.and(${ends}, ${tag}p), ${tag}p)`)
-  for (const i of [0, 3]) addResult(lines, left[i], `${tag}u`, i, at)
-  lines.add(`v128.store(spare, ${tag}p)`)
-}
-
-/** Adds a result to bit `i` of the nibbles, and exchanges the key of the half's last use for that of its next. */
-function addResult(lines: Lines, half: string, result: string, i: number, at: number): void {
-  const keyed = `v128.xor(${half}, v128.load(keys, ${at + 16 * i}))`
-  lines.add(`${half} = v128.xor(${keyed}, v128.swizzle(${result}, v128.load(${SPREAD.name}, ${16 * i})))`)
+/** One round with the keys at `keys`: `left` takes the output for `right`. */
+function round(lines: Lines, tag: string, left: readonly string[], right: readonly string[]): void {
+  const direct = [turned(right[3], 15), ...right, turned(right[0], 1)]
+  const place = PLACE.map((input, i) => `v128.xor(${direct[input]}, v128.load(keys, ${PLACE_AT + 16 * i}))`)
+  lines.add(`const ${tag}p = v128.and(v128.and(${place[0]}, ${place[1]}), ${place[2]})`)
+  const select = SELECT.map((input) => direct[input])
+  for (const [result, at, bits] of [
+    ['v', MIDDLE_AT, [1, 2]],
+    ['u', ENDS_AT, [0, 3]],
+  ] as const) {
+    const value = polynomial(lines, `${tag}${result}c`, select, at)
+    lines.add(`const ${tag}${result} = i8x16.eq(v128.and(${value}, ${tag}p), ${tag}p)`)
+    for (const i of bits) {
+      const spread = `permuteBytes(${tag}${result}, v128.load(${SPREAD.name}, ${16 * i}))`
+      lines.add(`${left[i]} = v128.xor(${left[i]}, ${spread})`)
+    }
+  }
+  lines.add(`keys += ${ROUND_BYTES}`)
 }
 
 /** Halves from the block `x`. */
@@ -187,7 +174,7 @@ function enter(lines: Lines, left: readonly string[], right: readonly string[]):
   lines.add(`const left = v128.load(${BITS.name})`, `const right = v128.load(${BITS.name}, 16)`)
   left.forEach((_, q) => {
     lines.add(
-      `const i${q} = v128.swizzle(x, v128.load(${ENTER.name}, ${16 * q}))`,
+      `const i${q} = permuteBytes(x, v128.load(${ENTER.name}, ${16 * q}))`,
       `let ${left[q]} = i8x16.eq(v128.and(i${q}, left), left)`,
       `let ${right[q]} = i8x16.eq(v128.and(i${q}, right), right)`,
     )
@@ -208,30 +195,21 @@ function leave(lines: Lines, left: readonly string[], right: readonly string[]):
       `const v${q} = v128.or(w${q}, i64x2.shr_u(w${q}, 32))`,
       `const u${q} = v128.or(v${q}, i64x2.shr_u(v${q}, 16))`,
     )
-    return `v128.swizzle(u${q}, v128.load(${LEAVE.name}, ${8 * q}))`
+    return `permuteBytes(u${q}, v128.load(${LEAVE.name}, ${8 * q}))`
   })
   lines.add(`chain = v128.or(${parts.join(', ')})`)
 }
 
-/** Adds the four vectors at an offset of the keys. */
-function addKey(lines: Lines, half: readonly string[], at: number): void {
-  half.forEach((name, i) => {
-    lines.add(`${name} = v128.xor(${name}, v128.load(keys, ${at + 16 * i}))`)
-  })
-}
-
 /** CBC encryption of one message. */
-function encryptRun(): Lines {
+function encryptRun(lines: Lines): void {
   const [left, right] = [names('l', 4), names('r', 4)]
-  const lines = new Lines()
   lines.add(
     '/**',
     ' * CBC-encrypts `blocks` (>= 1) blocks behind the block at `before`, in place.',
-    ' * `expanded`: round keys made by desSingleKeys; `passes`: 1 (DES) or 3 (3DES). `spare`: 16 bytes, written once a',
-    ' * round: a store keeps V8 from holding all constants in registers, where they would displace the halves.',
+    ' * `expanded`: made by desSingleKeys; `passes`: 1 (DES) or 3 (3DES).',
     ' */',
   )
-  const signature = 'before: usize, blocks: i32, passes: i32, expanded: usize, spare: usize'
+  const signature = 'before: usize, blocks: i32, passes: i32, expanded: usize'
   lines.block(`export function desSingleEncrypt(${signature}): void {`, '}', () => {
     lines.add('let chain = v128.load_zero<u64>(before)')
     lines.block('do {', '} while (--blocks > 0)', () => {
@@ -239,15 +217,11 @@ function encryptRun(): Lines {
       enter(lines, left, right)
       lines.add('let keys = expanded', 'let pass = passes')
       lines.block('do {', '} while (--pass > 0)', () => {
-        addKey(lines, right, 0)
-        lines.add('const end = keys + 1536')
+        lines.add(`const end = keys + ${16 * ROUND_BYTES}`)
         lines.block('do {', '} while (keys !== end)', () => {
-          round(lines, 'a', left, right, 64)
-          round(lines, 'b', right, left, 160)
-          lines.add('keys += 192')
+          round(lines, 'a', left, right)
+          round(lines, 'b', right, left)
         })
-        addKey(lines, left, 64)
-        lines.add('keys += 128')
         left.forEach((l, i) => {
           lines.add(`const t${i} = ${l}`, `${l} = ${right[i]}`, `${right[i]} = t${i}`)
         })
@@ -256,84 +230,66 @@ function encryptRun(): Lines {
       lines.add('before += 8', 'v128.store_lane<u64>(before, chain, 0)')
     })
   })
-  return lines
 }
 
-/** The vector of a round key for one input, from the key bytes in `from`. */
-function keyVector(from: string, input: number): string {
-  const mask = `i8x16.eq(v128.and(${from}, bit${input}), bit${input})`
-  return PLACE.includes(input) ? `v128.xor(${mask}, place${input})` : mask
+/** Stores the coefficients of one polynomial with the variables inverted where the key bits k0.. are 1. */
+function storeCoefficients(lines: Lines, tag: string, list: string, at: number): void {
+  const value = Array.from({ length: 8 }, (_, i) => `v128.load(${list}, ${16 * i})`)
+  SELECT.forEach((_, variable) => {
+    for (let i = 0; i < 8; i++) {
+      if ((i >> variable) & 1) continue
+      const name = `${tag}${variable}${i}`
+      lines.add(
+        `const ${name} = v128.xor(${value[i]}, v128.and(${value[i | (1 << variable)]}, k${variable}))`,
+      )
+      value[i] = name
+    }
+  })
+  value.forEach((name, i) => {
+    lines.add(`v128.store(expanded, ${name}, ${at + 16 * i})`)
+  })
 }
 
-/** Writes what a round reads, for the keys of the round before, this round and the next in p, c and n. */
-function storeRound(lines: Lines, next: (input: number) => string): void {
-  for (let input = 1; input <= 4; input++) {
-    lines.add(`v128.store(expanded, v128.xor(p${input}, ${next(input)}), ${16 * (input - 1)})`)
-  }
-  lines.add(
-    `v128.store(expanded, v128.xor(${keyVector('key', 0)}, ${turned('c4', 15)}), 64)`,
-    `v128.store(expanded, v128.xor(${keyVector('key', 5)}, ${turned('c1', 1)}), 80)`,
-    'expanded += 96',
-  )
-}
-
-/** The key bytes of rounds as vectors. */
-function expandKeys(): Lines {
-  const lines = new Lines()
+/** What the rounds read, from the key bytes. */
+function expandKeys(lines: Lines): void {
   lines.add(
     '/**',
-    ' * Makes the round keys that desSingleEncrypt reads, 1,664 bytes a pass, from 16 groups of 8 key bytes a pass.',
+    ` * Makes what desSingleEncrypt reads, ${ROUND_BYTES} bytes a round, from \`rounds\` groups of 8 key bytes.`,
     ' */',
   )
-  lines.block(
-    'export function desSingleKeys(bytes: usize, passes: i32, expanded: usize): void {',
-    '}',
-    () => {
-      for (let input = 0; input < 6; input++)
-        lines.add(`const bit${input} = v128.load(${KEYS.name}, ${16 * input})`)
+  const signature = 'bytes: usize, rounds: i32, expanded: usize'
+  lines.block(`export function desSingleKeys(${signature}): void {`, '}', () => {
+    for (let input = 0; input < 6; input++) {
+      lines.add(`const bit${input} = v128.load(${KEYS.name}, ${16 * input})`)
+    }
+    lines.block('do {', '} while (--rounds > 0)', () => {
+      lines.add('const key = v128.load_splat<u64>(bytes)')
+      const mask = (input: number): string => `i8x16.eq(v128.and(key, bit${input}), bit${input})`
+      SELECT.forEach((input, i) => {
+        lines.add(`const k${i} = ${mask(input)}`)
+      })
+      storeCoefficients(lines, 'e', ENDS.name, ENDS_AT)
+      storeCoefficients(lines, 'm', MIDDLE.name, MIDDLE_AT)
       PLACE.forEach((input, i) => {
-        lines.add(`const place${input} = v128.load(${PLACES.name}, ${16 * i})`)
+        const value = `v128.xor(${mask(input)}, v128.load(${PLACES.name}, ${16 * i}))`
+        lines.add(`v128.store(expanded, ${value}, ${PLACE_AT + 16 * i})`)
       })
-      lines.block('do {', '} while (--passes > 0)', () => {
-        lines.add('let key = v128.load_splat<u64>(bytes)')
-        for (let input = 1; input <= 4; input++) {
-          lines.add(
-            `let p${input} = i64x2.splat(0)`,
-            `let c${input} = ${keyVector('key', input)}`,
-            `v128.store(expanded, c${input}, ${16 * (input - 1)})`,
-          )
-        }
-        lines.add('expanded += 64', 'const last = bytes + 120')
-        lines.block('do {', '} while (bytes !== last)', () => {
-          lines.add('const next = v128.load_splat<u64>(bytes, 8)')
-          for (let input = 1; input <= 4; input++) lines.add(`const n${input} = ${keyVector('next', input)}`)
-          storeRound(lines, (input) => `n${input}`)
-          for (const input of [1, 2, 3, 4]) lines.add(`p${input} = c${input}`, `c${input} = n${input}`)
-          lines.add('key = next', 'bytes += 8')
-        })
-        for (let input = 1; input <= 4; input++) {
-          lines.add(
-            `v128.store(expanded, p${input}, ${16 * (input - 1)})`,
-            `v128.store(expanded, c${input}, ${96 + 16 * (input - 1)})`,
-          )
-        }
-        lines.add(
-          `v128.store(expanded, v128.xor(${keyVector('key', 0)}, ${turned('c4', 15)}), 64)`,
-          `v128.store(expanded, v128.xor(${keyVector('key', 5)}, ${turned('c1', 1)}), 80)`,
-          'expanded += 160',
-          'bytes += 8',
-        )
-      })
-    },
-  )
-  return lines
+      lines.add('bytes += 8', `expanded += ${ROUND_BYTES}`)
+    })
+  })
 }
 
 /** The file. */
 export function desSingleFile(): GeneratedFile {
+  const parts = [encryptRun, expandKeys].map((write) => {
+    const lines = new Lines()
+    write(lines)
+    return String(lines)
+  })
   const about = ['DES-CBC and 3DES-CBC encryption of single messages, in constant time.']
+  const head = header('des-single.ts', about).join('\n')
   return {
     name: 'des-single.ts',
-    text: `${header('des-single.ts', about).join('\n')}\n${vectorList(constants)}\n${encryptRun()}\n${expandKeys()}`,
+    text: `${head}\n${vectorList(constants)}\n${permuteBytes}\n${parts.join('\n')}`,
   }
 }

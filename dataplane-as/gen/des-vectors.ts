@@ -18,3 +18,14 @@ export function vectorList(constants: readonly Constant[]): string {
     })
     .join('\n')
 }
+
+/** A function of the generated file: bytes of a vector at the places that another one names. */
+export const permuteBytes = `/**
+ * Byte i of the result is byte places[i] of \`bytes\`; places are 0 to 15, or 255 for a byte of 0. A module built with
+ * relaxed SIMD needs one instruction for it, another one two.
+ */
+function permuteBytes(bytes: v128, places: v128): v128 {
+  if (ASC_FEATURE_RELAXED_SIMD) return i8x16.relaxed_swizzle(bytes, places)
+  return v128.swizzle(bytes, places)
+}
+`

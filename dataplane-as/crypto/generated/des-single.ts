@@ -96,92 +96,86 @@ const DES_SINGLE_PLACES = memory.data<u8>(
 )
 
 /**
- * CBC-encrypts `blocks` (>= 1) blocks behind the block at `before`, in place.
- * `expanded`: round keys made by desSingleKeys; `passes`: 1 (DES) or 3 (3DES). `spare`: 16 bytes, written once a
- * round: a store keeps V8 from holding all constants in registers, where they would displace the halves.
+ * Byte i of the result is byte places[i] of `bytes`; places are 0 to 15, or 255 for a byte of 0. A module built with
+ * relaxed SIMD needs one instruction for it, another one two.
  */
-export function desSingleEncrypt(before: usize, blocks: i32, passes: i32, expanded: usize, spare: usize): void {
+function permuteBytes(bytes: v128, places: v128): v128 {
+  if (ASC_FEATURE_RELAXED_SIMD) return i8x16.relaxed_swizzle(bytes, places)
+  return v128.swizzle(bytes, places)
+}
+
+/**
+ * CBC-encrypts `blocks` (>= 1) blocks behind the block at `before`, in place.
+ * `expanded`: made by desSingleKeys; `passes`: 1 (DES) or 3 (3DES).
+ */
+export function desSingleEncrypt(before: usize, blocks: i32, passes: i32, expanded: usize): void {
   let chain = v128.load_zero<u64>(before)
   do {
     const x = v128.xor(chain, v128.load_zero<u64>(before, 8))
     const left = v128.load(DES_SINGLE_BITS)
     const right = v128.load(DES_SINGLE_BITS, 16)
-    const i0 = v128.swizzle(x, v128.load(DES_SINGLE_ENTER, 0))
+    const i0 = permuteBytes(x, v128.load(DES_SINGLE_ENTER, 0))
     let l0 = i8x16.eq(v128.and(i0, left), left)
     let r0 = i8x16.eq(v128.and(i0, right), right)
-    const i1 = v128.swizzle(x, v128.load(DES_SINGLE_ENTER, 16))
+    const i1 = permuteBytes(x, v128.load(DES_SINGLE_ENTER, 16))
     let l1 = i8x16.eq(v128.and(i1, left), left)
     let r1 = i8x16.eq(v128.and(i1, right), right)
-    const i2 = v128.swizzle(x, v128.load(DES_SINGLE_ENTER, 32))
+    const i2 = permuteBytes(x, v128.load(DES_SINGLE_ENTER, 32))
     let l2 = i8x16.eq(v128.and(i2, left), left)
     let r2 = i8x16.eq(v128.and(i2, right), right)
-    const i3 = v128.swizzle(x, v128.load(DES_SINGLE_ENTER, 48))
+    const i3 = permuteBytes(x, v128.load(DES_SINGLE_ENTER, 48))
     let l3 = i8x16.eq(v128.and(i3, left), left)
     let r3 = i8x16.eq(v128.and(i3, right), right)
     let keys = expanded
     let pass = passes
     do {
-      r0 = v128.xor(r0, v128.load(keys, 0))
-      r1 = v128.xor(r1, v128.load(keys, 16))
-      r2 = v128.xor(r2, v128.load(keys, 32))
-      r3 = v128.xor(r3, v128.load(keys, 48))
-      const end = keys + 1536
+      const end = keys + 4864
       do {
-        const a0 = v128.xor(v128.shuffle<u8>(r3, r3, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30), v128.load(keys, 128))
-        const a5 = v128.xor(v128.shuffle<u8>(r0, r0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16), v128.load(keys, 144))
-        const amll = v128.xor(v128.load(DES_SINGLE_MIDDLE, 0), v128.and(v128.load(DES_SINGLE_MIDDLE, 16), r1))
-        const amlh = v128.xor(v128.load(DES_SINGLE_MIDDLE, 32), v128.and(v128.load(DES_SINGLE_MIDDLE, 48), r1))
-        const aml = v128.xor(amll, v128.and(amlh, r2))
-        const amhl = v128.xor(v128.load(DES_SINGLE_MIDDLE, 64), v128.and(v128.load(DES_SINGLE_MIDDLE, 80), r1))
-        const amhh = v128.xor(v128.load(DES_SINGLE_MIDDLE, 96), v128.and(v128.load(DES_SINGLE_MIDDLE, 112), r1))
-        const amh = v128.xor(amhl, v128.and(amhh, r2))
-        const am = v128.xor(aml, v128.and(amh, r0))
-        const ap = v128.and(v128.and(a0, a5), r3)
-        const av = i8x16.eq(v128.and(am, ap), ap)
-        l1 = v128.xor(v128.xor(l1, v128.load(keys, 80)), v128.swizzle(av, v128.load(DES_SINGLE_SPREAD, 16)))
-        l2 = v128.xor(v128.xor(l2, v128.load(keys, 96)), v128.swizzle(av, v128.load(DES_SINGLE_SPREAD, 32)))
-        const aell = v128.xor(v128.load(DES_SINGLE_ENDS, 0), v128.and(v128.load(DES_SINGLE_ENDS, 16), r1))
-        const aelh = v128.xor(v128.load(DES_SINGLE_ENDS, 32), v128.and(v128.load(DES_SINGLE_ENDS, 48), r1))
-        const ael = v128.xor(aell, v128.and(aelh, r2))
-        const aehl = v128.xor(v128.load(DES_SINGLE_ENDS, 64), v128.and(v128.load(DES_SINGLE_ENDS, 80), r1))
-        const aehh = v128.xor(v128.load(DES_SINGLE_ENDS, 96), v128.and(v128.load(DES_SINGLE_ENDS, 112), r1))
-        const aeh = v128.xor(aehl, v128.and(aehh, r2))
-        const ae = v128.xor(ael, v128.and(aeh, r0))
-        const au = i8x16.eq(v128.and(ae, ap), ap)
-        l0 = v128.xor(v128.xor(l0, v128.load(keys, 64)), v128.swizzle(au, v128.load(DES_SINGLE_SPREAD, 0)))
-        l3 = v128.xor(v128.xor(l3, v128.load(keys, 112)), v128.swizzle(au, v128.load(DES_SINGLE_SPREAD, 48)))
-        v128.store(spare, ap)
-        const b0 = v128.xor(v128.shuffle<u8>(l3, l3, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30), v128.load(keys, 224))
-        const b5 = v128.xor(v128.shuffle<u8>(l0, l0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16), v128.load(keys, 240))
-        const bmll = v128.xor(v128.load(DES_SINGLE_MIDDLE, 0), v128.and(v128.load(DES_SINGLE_MIDDLE, 16), l1))
-        const bmlh = v128.xor(v128.load(DES_SINGLE_MIDDLE, 32), v128.and(v128.load(DES_SINGLE_MIDDLE, 48), l1))
-        const bml = v128.xor(bmll, v128.and(bmlh, l2))
-        const bmhl = v128.xor(v128.load(DES_SINGLE_MIDDLE, 64), v128.and(v128.load(DES_SINGLE_MIDDLE, 80), l1))
-        const bmhh = v128.xor(v128.load(DES_SINGLE_MIDDLE, 96), v128.and(v128.load(DES_SINGLE_MIDDLE, 112), l1))
-        const bmh = v128.xor(bmhl, v128.and(bmhh, l2))
-        const bm = v128.xor(bml, v128.and(bmh, l0))
-        const bp = v128.and(v128.and(b0, b5), l3)
-        const bv = i8x16.eq(v128.and(bm, bp), bp)
-        r1 = v128.xor(v128.xor(r1, v128.load(keys, 176)), v128.swizzle(bv, v128.load(DES_SINGLE_SPREAD, 16)))
-        r2 = v128.xor(v128.xor(r2, v128.load(keys, 192)), v128.swizzle(bv, v128.load(DES_SINGLE_SPREAD, 32)))
-        const bell = v128.xor(v128.load(DES_SINGLE_ENDS, 0), v128.and(v128.load(DES_SINGLE_ENDS, 16), l1))
-        const belh = v128.xor(v128.load(DES_SINGLE_ENDS, 32), v128.and(v128.load(DES_SINGLE_ENDS, 48), l1))
-        const bel = v128.xor(bell, v128.and(belh, l2))
-        const behl = v128.xor(v128.load(DES_SINGLE_ENDS, 64), v128.and(v128.load(DES_SINGLE_ENDS, 80), l1))
-        const behh = v128.xor(v128.load(DES_SINGLE_ENDS, 96), v128.and(v128.load(DES_SINGLE_ENDS, 112), l1))
-        const beh = v128.xor(behl, v128.and(behh, l2))
-        const be = v128.xor(bel, v128.and(beh, l0))
-        const bu = i8x16.eq(v128.and(be, bp), bp)
-        r0 = v128.xor(v128.xor(r0, v128.load(keys, 160)), v128.swizzle(bu, v128.load(DES_SINGLE_SPREAD, 0)))
-        r3 = v128.xor(v128.xor(r3, v128.load(keys, 208)), v128.swizzle(bu, v128.load(DES_SINGLE_SPREAD, 48)))
-        v128.store(spare, bp)
-        keys += 192
+        const ap = v128.and(v128.and(v128.xor(r3, v128.load(keys, 256)), v128.xor(v128.shuffle<u8>(r3, r3, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30), v128.load(keys, 272))), v128.xor(v128.shuffle<u8>(r0, r0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16), v128.load(keys, 288)))
+        const avcll = v128.xor(v128.load(keys, 128), v128.and(v128.load(keys, 144), r1))
+        const avclh = v128.xor(v128.load(keys, 160), v128.and(v128.load(keys, 176), r1))
+        const avcl = v128.xor(avcll, v128.and(avclh, r2))
+        const avchl = v128.xor(v128.load(keys, 192), v128.and(v128.load(keys, 208), r1))
+        const avchh = v128.xor(v128.load(keys, 224), v128.and(v128.load(keys, 240), r1))
+        const avch = v128.xor(avchl, v128.and(avchh, r2))
+        const avc = v128.xor(avcl, v128.and(avch, r0))
+        const av = i8x16.eq(v128.and(avc, ap), ap)
+        l1 = v128.xor(l1, permuteBytes(av, v128.load(DES_SINGLE_SPREAD, 16)))
+        l2 = v128.xor(l2, permuteBytes(av, v128.load(DES_SINGLE_SPREAD, 32)))
+        const aucll = v128.xor(v128.load(keys, 0), v128.and(v128.load(keys, 16), r1))
+        const auclh = v128.xor(v128.load(keys, 32), v128.and(v128.load(keys, 48), r1))
+        const aucl = v128.xor(aucll, v128.and(auclh, r2))
+        const auchl = v128.xor(v128.load(keys, 64), v128.and(v128.load(keys, 80), r1))
+        const auchh = v128.xor(v128.load(keys, 96), v128.and(v128.load(keys, 112), r1))
+        const auch = v128.xor(auchl, v128.and(auchh, r2))
+        const auc = v128.xor(aucl, v128.and(auch, r0))
+        const au = i8x16.eq(v128.and(auc, ap), ap)
+        l0 = v128.xor(l0, permuteBytes(au, v128.load(DES_SINGLE_SPREAD, 0)))
+        l3 = v128.xor(l3, permuteBytes(au, v128.load(DES_SINGLE_SPREAD, 48)))
+        keys += 304
+        const bp = v128.and(v128.and(v128.xor(l3, v128.load(keys, 256)), v128.xor(v128.shuffle<u8>(l3, l3, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30), v128.load(keys, 272))), v128.xor(v128.shuffle<u8>(l0, l0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16), v128.load(keys, 288)))
+        const bvcll = v128.xor(v128.load(keys, 128), v128.and(v128.load(keys, 144), l1))
+        const bvclh = v128.xor(v128.load(keys, 160), v128.and(v128.load(keys, 176), l1))
+        const bvcl = v128.xor(bvcll, v128.and(bvclh, l2))
+        const bvchl = v128.xor(v128.load(keys, 192), v128.and(v128.load(keys, 208), l1))
+        const bvchh = v128.xor(v128.load(keys, 224), v128.and(v128.load(keys, 240), l1))
+        const bvch = v128.xor(bvchl, v128.and(bvchh, l2))
+        const bvc = v128.xor(bvcl, v128.and(bvch, l0))
+        const bv = i8x16.eq(v128.and(bvc, bp), bp)
+        r1 = v128.xor(r1, permuteBytes(bv, v128.load(DES_SINGLE_SPREAD, 16)))
+        r2 = v128.xor(r2, permuteBytes(bv, v128.load(DES_SINGLE_SPREAD, 32)))
+        const bucll = v128.xor(v128.load(keys, 0), v128.and(v128.load(keys, 16), l1))
+        const buclh = v128.xor(v128.load(keys, 32), v128.and(v128.load(keys, 48), l1))
+        const bucl = v128.xor(bucll, v128.and(buclh, l2))
+        const buchl = v128.xor(v128.load(keys, 64), v128.and(v128.load(keys, 80), l1))
+        const buchh = v128.xor(v128.load(keys, 96), v128.and(v128.load(keys, 112), l1))
+        const buch = v128.xor(buchl, v128.and(buchh, l2))
+        const buc = v128.xor(bucl, v128.and(buch, l0))
+        const bu = i8x16.eq(v128.and(buc, bp), bp)
+        r0 = v128.xor(r0, permuteBytes(bu, v128.load(DES_SINGLE_SPREAD, 0)))
+        r3 = v128.xor(r3, permuteBytes(bu, v128.load(DES_SINGLE_SPREAD, 48)))
+        keys += 304
       } while (keys !== end)
-      l0 = v128.xor(l0, v128.load(keys, 64))
-      l1 = v128.xor(l1, v128.load(keys, 80))
-      l2 = v128.xor(l2, v128.load(keys, 96))
-      l3 = v128.xor(l3, v128.load(keys, 112))
-      keys += 128
       const t0 = l0
       l0 = r0
       r0 = t0
@@ -205,76 +199,71 @@ export function desSingleEncrypt(before: usize, blocks: i32, passes: i32, expand
     const w2 = v128.shuffle<i64>(o2, o3, 0, 3)
     const v2 = v128.or(w2, i64x2.shr_u(w2, 32))
     const u2 = v128.or(v2, i64x2.shr_u(v2, 16))
-    chain = v128.or(v128.swizzle(u0, v128.load(DES_SINGLE_LEAVE, 0)), v128.swizzle(u2, v128.load(DES_SINGLE_LEAVE, 16)))
+    chain = v128.or(permuteBytes(u0, v128.load(DES_SINGLE_LEAVE, 0)), permuteBytes(u2, v128.load(DES_SINGLE_LEAVE, 16)))
     before += 8
     v128.store_lane<u64>(before, chain, 0)
   } while (--blocks > 0)
 }
 
 /**
- * Makes the round keys that desSingleEncrypt reads, 1,664 bytes a pass, from 16 groups of 8 key bytes a pass.
+ * Makes what desSingleEncrypt reads, 304 bytes a round, from `rounds` groups of 8 key bytes.
  */
-export function desSingleKeys(bytes: usize, passes: i32, expanded: usize): void {
+export function desSingleKeys(bytes: usize, rounds: i32, expanded: usize): void {
   const bit0 = v128.load(DES_SINGLE_KEYS, 0)
   const bit1 = v128.load(DES_SINGLE_KEYS, 16)
   const bit2 = v128.load(DES_SINGLE_KEYS, 32)
   const bit3 = v128.load(DES_SINGLE_KEYS, 48)
   const bit4 = v128.load(DES_SINGLE_KEYS, 64)
   const bit5 = v128.load(DES_SINGLE_KEYS, 80)
-  const place4 = v128.load(DES_SINGLE_PLACES, 0)
-  const place0 = v128.load(DES_SINGLE_PLACES, 16)
-  const place5 = v128.load(DES_SINGLE_PLACES, 32)
   do {
-    let key = v128.load_splat<u64>(bytes)
-    let p1 = i64x2.splat(0)
-    let c1 = i8x16.eq(v128.and(key, bit1), bit1)
-    v128.store(expanded, c1, 0)
-    let p2 = i64x2.splat(0)
-    let c2 = i8x16.eq(v128.and(key, bit2), bit2)
-    v128.store(expanded, c2, 16)
-    let p3 = i64x2.splat(0)
-    let c3 = i8x16.eq(v128.and(key, bit3), bit3)
-    v128.store(expanded, c3, 32)
-    let p4 = i64x2.splat(0)
-    let c4 = v128.xor(i8x16.eq(v128.and(key, bit4), bit4), place4)
-    v128.store(expanded, c4, 48)
-    expanded += 64
-    const last = bytes + 120
-    do {
-      const next = v128.load_splat<u64>(bytes, 8)
-      const n1 = i8x16.eq(v128.and(next, bit1), bit1)
-      const n2 = i8x16.eq(v128.and(next, bit2), bit2)
-      const n3 = i8x16.eq(v128.and(next, bit3), bit3)
-      const n4 = v128.xor(i8x16.eq(v128.and(next, bit4), bit4), place4)
-      v128.store(expanded, v128.xor(p1, n1), 0)
-      v128.store(expanded, v128.xor(p2, n2), 16)
-      v128.store(expanded, v128.xor(p3, n3), 32)
-      v128.store(expanded, v128.xor(p4, n4), 48)
-      v128.store(expanded, v128.xor(v128.xor(i8x16.eq(v128.and(key, bit0), bit0), place0), v128.shuffle<u8>(c4, c4, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30)), 64)
-      v128.store(expanded, v128.xor(v128.xor(i8x16.eq(v128.and(key, bit5), bit5), place5), v128.shuffle<u8>(c1, c1, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16)), 80)
-      expanded += 96
-      p1 = c1
-      c1 = n1
-      p2 = c2
-      c2 = n2
-      p3 = c3
-      c3 = n3
-      p4 = c4
-      c4 = n4
-      key = next
-      bytes += 8
-    } while (bytes !== last)
-    v128.store(expanded, p1, 0)
-    v128.store(expanded, c1, 96)
-    v128.store(expanded, p2, 16)
-    v128.store(expanded, c2, 112)
-    v128.store(expanded, p3, 32)
-    v128.store(expanded, c3, 128)
-    v128.store(expanded, p4, 48)
-    v128.store(expanded, c4, 144)
-    v128.store(expanded, v128.xor(v128.xor(i8x16.eq(v128.and(key, bit0), bit0), place0), v128.shuffle<u8>(c4, c4, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30)), 64)
-    v128.store(expanded, v128.xor(v128.xor(i8x16.eq(v128.and(key, bit5), bit5), place5), v128.shuffle<u8>(c1, c1, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16)), 80)
-    expanded += 160
+    const key = v128.load_splat<u64>(bytes)
+    const k0 = i8x16.eq(v128.and(key, bit2), bit2)
+    const k1 = i8x16.eq(v128.and(key, bit3), bit3)
+    const k2 = i8x16.eq(v128.and(key, bit1), bit1)
+    const e00 = v128.xor(v128.load(DES_SINGLE_ENDS, 0), v128.and(v128.load(DES_SINGLE_ENDS, 16), k0))
+    const e02 = v128.xor(v128.load(DES_SINGLE_ENDS, 32), v128.and(v128.load(DES_SINGLE_ENDS, 48), k0))
+    const e04 = v128.xor(v128.load(DES_SINGLE_ENDS, 64), v128.and(v128.load(DES_SINGLE_ENDS, 80), k0))
+    const e06 = v128.xor(v128.load(DES_SINGLE_ENDS, 96), v128.and(v128.load(DES_SINGLE_ENDS, 112), k0))
+    const e10 = v128.xor(e00, v128.and(e02, k1))
+    const e11 = v128.xor(v128.load(DES_SINGLE_ENDS, 16), v128.and(v128.load(DES_SINGLE_ENDS, 48), k1))
+    const e14 = v128.xor(e04, v128.and(e06, k1))
+    const e15 = v128.xor(v128.load(DES_SINGLE_ENDS, 80), v128.and(v128.load(DES_SINGLE_ENDS, 112), k1))
+    const e20 = v128.xor(e10, v128.and(e14, k2))
+    const e21 = v128.xor(e11, v128.and(e15, k2))
+    const e22 = v128.xor(e02, v128.and(e06, k2))
+    const e23 = v128.xor(v128.load(DES_SINGLE_ENDS, 48), v128.and(v128.load(DES_SINGLE_ENDS, 112), k2))
+    v128.store(expanded, e20, 0)
+    v128.store(expanded, e21, 16)
+    v128.store(expanded, e22, 32)
+    v128.store(expanded, e23, 48)
+    v128.store(expanded, e14, 64)
+    v128.store(expanded, e15, 80)
+    v128.store(expanded, e06, 96)
+    v128.store(expanded, v128.load(DES_SINGLE_ENDS, 112), 112)
+    const m00 = v128.xor(v128.load(DES_SINGLE_MIDDLE, 0), v128.and(v128.load(DES_SINGLE_MIDDLE, 16), k0))
+    const m02 = v128.xor(v128.load(DES_SINGLE_MIDDLE, 32), v128.and(v128.load(DES_SINGLE_MIDDLE, 48), k0))
+    const m04 = v128.xor(v128.load(DES_SINGLE_MIDDLE, 64), v128.and(v128.load(DES_SINGLE_MIDDLE, 80), k0))
+    const m06 = v128.xor(v128.load(DES_SINGLE_MIDDLE, 96), v128.and(v128.load(DES_SINGLE_MIDDLE, 112), k0))
+    const m10 = v128.xor(m00, v128.and(m02, k1))
+    const m11 = v128.xor(v128.load(DES_SINGLE_MIDDLE, 16), v128.and(v128.load(DES_SINGLE_MIDDLE, 48), k1))
+    const m14 = v128.xor(m04, v128.and(m06, k1))
+    const m15 = v128.xor(v128.load(DES_SINGLE_MIDDLE, 80), v128.and(v128.load(DES_SINGLE_MIDDLE, 112), k1))
+    const m20 = v128.xor(m10, v128.and(m14, k2))
+    const m21 = v128.xor(m11, v128.and(m15, k2))
+    const m22 = v128.xor(m02, v128.and(m06, k2))
+    const m23 = v128.xor(v128.load(DES_SINGLE_MIDDLE, 48), v128.and(v128.load(DES_SINGLE_MIDDLE, 112), k2))
+    v128.store(expanded, m20, 128)
+    v128.store(expanded, m21, 144)
+    v128.store(expanded, m22, 160)
+    v128.store(expanded, m23, 176)
+    v128.store(expanded, m14, 192)
+    v128.store(expanded, m15, 208)
+    v128.store(expanded, m06, 224)
+    v128.store(expanded, v128.load(DES_SINGLE_MIDDLE, 112), 240)
+    v128.store(expanded, v128.xor(i8x16.eq(v128.and(key, bit4), bit4), v128.load(DES_SINGLE_PLACES, 0)), 256)
+    v128.store(expanded, v128.xor(i8x16.eq(v128.and(key, bit0), bit0), v128.load(DES_SINGLE_PLACES, 16)), 272)
+    v128.store(expanded, v128.xor(i8x16.eq(v128.and(key, bit5), bit5), v128.load(DES_SINGLE_PLACES, 32)), 288)
     bytes += 8
-  } while (--passes > 0)
+    expanded += 304
+  } while (--rounds > 0)
 }
