@@ -1,8 +1,9 @@
-// npm run bench -- kernel | card: how fast the card is here, against references that run interleaved with it.
+// npm run bench -- kernel | card | ike: how fast this is here, against references that run interleaved with it.
 
 import { writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { benchCard, benchIdle } from './card.ts'
+import { benchIke, ikeChart, ikeHeading, ikeJson, ikeLine } from './ike.ts'
 import { benchKernels } from './kernel.ts'
 import { nativeRefusal } from './native.ts'
 import { chart, heading, json, line, type Report, type Row, type Selection } from './report.ts'
@@ -10,10 +11,11 @@ import { USUAL } from './rounds.ts'
 import { svg } from './svg.ts'
 import { SIZES, type Size } from './traffic.ts'
 
-const USAGE = `npm run bench -- kernel|card [options]
+const USAGE = `npm run bench -- kernel|card|ike [options]
   kernel            one algorithm, messages of a burst, against node:crypto a message
   card              whole ESP and AH packets, ring to ring, against node:crypto a packet
-  --suite TEXT      only suites (kernels) whose name holds TEXT; may be given again
+  ike               IKE_SAs a second of one core, against their public-key work alone
+  --suite TEXT      only suites (kernels; ike: "psk 14") whose name holds TEXT; may be given again
   --size SIZE       64, 576, 1400 or imix; may be given again
   --direction DIR   out or in
   --rounds N        alternating rounds a figure (${USUAL.rounds})
@@ -93,12 +95,19 @@ function measure(
   return kind === 'kernel' ? benchKernels(selection, announce) : benchCard(selection, announce)
 }
 
+async function measureIke({ suites, pace }: Selection, quiet: boolean): Promise<void> {
+  if (!quiet) console.log(ikeHeading)
+  const rows = await benchIke(suites, pace.rounds, (row) => quiet || console.log(ikeLine(row)))
+  console.log(quiet ? ikeJson(rows) : `\n${ikeChart(rows)}`)
+}
+
 const { values, positionals } = readArguments()
 const [kind] = positionals
 if (values.help) console.log(USAGE)
+else if (positionals.length === 1 && kind === 'ike') await measureIke(selectionOf(values), values.json)
 else {
   if (positionals.length !== 1 || (kind !== 'kernel' && kind !== 'card'))
-    fail(`kernel or card?\n${USAGE}`, EXIT_USAGE)
+    fail(`kernel, card or ike?\n${USAGE}`, EXIT_USAGE)
   const unfit = refuseNode() ?? (values.native ? nativeRefusal() : null)
   if (unfit !== null) fail(unfit, EXIT_UNFIT)
   const report = measure(kind, selectionOf(values), values.idle, values.json)

@@ -51,14 +51,26 @@ function execute(job: CryptoJob): Promise<CryptoResult> {
   }
 }
 
+/**
+ * Key objects of the private values handed out and not yet used: to import a value again costs as much as to generate
+ * it. An entry goes with its value, at the latest when that is used.
+ */
+const handedOut = new WeakMap<Uint8Array, KeyObject>()
+
 async function generate(group: DhGroup): Promise<CryptoResult> {
   const shape = GROUPS[group]
   const { publicKey, privateKey } = await generatePair(shape)
-  return {
-    kind: 'dh-generate',
-    publicValue: wireValue(shape, publicKey),
-    privateValue: privateValue(shape, privateKey),
-  }
+  const value = privateValue(shape, privateKey)
+  handedOut.set(value, privateKey)
+  return { kind: 'dh-generate', publicValue: wireValue(shape, publicKey), privateValue: value }
+}
+
+/** The key object of a private value; one that was wiped meanwhile is not resurrected. */
+function privateKeyFor(shape: GroupShape, value: Uint8Array): KeyObject {
+  const known = handedOut.get(value)
+  handedOut.delete(value)
+  const isWiped = value.every((byte) => byte === 0)
+  return known !== undefined && !isWiped ? known : privateKeyOf(shape, value)
 }
 
 type Pair = { publicKey: KeyObject; privateKey: KeyObject }
@@ -86,7 +98,7 @@ async function derive(job: Job<'dh-derive'>): Promise<CryptoResult> {
   const shape = GROUPS[job.group]
   const keys = {
     publicKey: publicKeyOf(shape, job.peerPublic),
-    privateKey: privateKeyOf(shape, job.privateValue),
+    privateKey: privateKeyFor(shape, job.privateValue),
   }
   const raw = await new Promise<Buffer>((resolve, reject) =>
     diffieHellman(keys, (error, secret) => (error ? reject(error) : resolve(secret))),

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import type { IkeRow } from '../bench/ike.ts'
 import { referenceFor } from '../bench/reference.ts'
 import type { Row } from '../bench/report.ts'
 import { keysFor, SUITES } from '../bench/suites.ts'
@@ -66,6 +67,30 @@ test('10,000 idle SAs cost next to nothing', async () => {
   )
   // 90 % is wanted; what a busy machine adds to a median of alternating rounds is allowed for
   for (const { direction, ratio } of rows) assert.ok(ratio > 0.8, `${direction}: ${ratio}`)
+})
+
+test('ike --json: both roles of a case, against the public-key work alone', async () => {
+  const { code, out } = await bench('ike', '--suite', 'psk 31', '--rounds', '2', '--json')
+  assert.equal(code, 0)
+  const { rows } = (JSON.parse(out) as { data: { rows: IkeRow[] } }).data
+  assert.deepEqual(
+    rows.map(({ auth, dhGroup, role }) => [auth, dhGroup, role]),
+    [
+      ['psk', 31, 'initiator'],
+      ['psk', 31, 'responder'],
+    ],
+  )
+  for (const { perSecond, reference, ratio } of rows) {
+    assert.ok(perSecond > 0 && reference > perSecond, 'a handshake is more than its public-key work')
+    assert.ok(ratio > 0 && ratio < 1)
+  }
+})
+
+test('ike prints a table and a chart that fit a terminal; certificates take part', async () => {
+  const { code, out } = await bench('ike', '--suite', 'rsa-2048 31', '--rounds', '1')
+  assert.equal(code, 0)
+  assert.match(out, /rsa-2048 +31 +initiator +\d+ +\d+ +0\.\d\d +-/)
+  for (const line of out.split('\n')) assert.ok([...line].length <= 80, line)
 })
 
 test('kernel prints a table and a chart that fit a terminal', async () => {

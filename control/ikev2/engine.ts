@@ -78,7 +78,7 @@ class Ikev2Engine implements Engine {
       actions: [],
     }
     event(context)
-    for (const sa of [...this.#state.sas.values()]) if (sa.tasks.length > 0) runTasks(context, sa)
+    for (const sa of this.#state.sas.values()) if (sa.tasks.length > 0) runTasks(context, sa)
     return context.actions
   }
 

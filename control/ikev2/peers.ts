@@ -26,7 +26,19 @@ function atEndPoint(peer: PeerConfig, local: Address): PeerConfig {
 
 const UNSPECIFIED = '0.0.0.0'
 
-const shape = (peer: PeerConfig) =>
+/** A configuration is replaced, never changed: its shape is spelled out once, however many tunnels are compared. */
+const shapes = new WeakMap<PeerConfig, string>()
+
+function shape(peer: PeerConfig): string {
+  let known = shapes.get(peer)
+  if (known === undefined) {
+    known = spellOut(peer)
+    shapes.set(peer, known)
+  }
+  return known
+}
+
+const spellOut = (peer: PeerConfig) =>
   JSON.stringify([
     peer.local,
     peer.remote,

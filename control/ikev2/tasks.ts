@@ -32,6 +32,8 @@ export function takeTask(context: Context, sa: IkeSa): Task | null {
 
 /** When the next task becomes due, monotonic ms. */
 export function taskDeadline(sa: IkeSa): number {
-  if (sa.exchange || sa.jobs.length > 0) return Number.POSITIVE_INFINITY
-  return Math.min(...sa.tasks.map((task) => task.notBefore), Number.POSITIVE_INFINITY)
+  let earliest = Number.POSITIVE_INFINITY
+  if (sa.exchange || sa.jobs.length > 0) return earliest
+  for (const { notBefore } of sa.tasks) earliest = Math.min(earliest, notBefore)
+  return earliest
 }

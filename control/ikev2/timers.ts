@@ -20,14 +20,13 @@ import { addTask, takeTask, taskDeadline } from './tasks.ts'
 
 const never = Number.POSITIVE_INFINITY
 
-/** When this SA wants tick() next, monotonic ms. */
+/** When this SA wants tick() next, monotonic ms. Asked of every SA after each event: it allocates nothing. */
 export function saDeadline(context: Pick<Context, 'options'>, sa: IkeSa): number {
   const work = Math.min(probeAt(sa), keepaliveAt(context, sa), taskDeadline(sa))
-  const own = Math.min(sa.endAt, sa.softAt, sa.hardAt, sa.duplicateAt, work)
-  const children = [...sa.children.values()].map((child) =>
-    Math.min(child.softAt, child.hardAt, child.removeAt),
-  )
-  return Math.min(own, sa.exchange?.nextAt ?? never, ...children)
+  let earliest = Math.min(sa.endAt, sa.softAt, sa.hardAt, sa.duplicateAt, sa.exchange?.nextAt ?? never, work)
+  for (const { softAt, hardAt, removeAt } of sa.children.values())
+    earliest = Math.min(earliest, softAt, hardAt, removeAt)
+  return earliest
 }
 
 /** Liveness is asked for after silence only, and not while a request waits for its answer anyway (§2.4). */
