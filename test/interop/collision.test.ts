@@ -5,7 +5,7 @@ import assert from 'node:assert/strict'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Bed, interopTest, withBed } from './bed.ts'
 import { AES128_SHA1, OUR_FILES, type OurOptions, ourConfig, type Suite, swanConfig } from './config.ts'
-import { startFlood } from './flood.ts'
+import { underPing } from './flood.ts'
 
 const ROUNDS = 5
 const SUITE: Suite = { ...AES128_SHA1, pfs: 14 }
@@ -54,13 +54,6 @@ async function assertOneOfEach(bed: Bed): Promise<void> {
   assert.equal((await bed.rows('show ike sa')).length, 1)
   assert.equal(pairs(bed), 1)
   assert.equal(bed.peer.swanctl('--list-sas').match(/ESTABLISHED/g)?.length, 1)
-}
-
-async function underPing(bed: Bed, work: () => Promise<void>): Promise<void> {
-  const flood = startFlood(bed.network.fd('lan-left'), '10.1.0.2', '10.2.0.2', bed.marker, 10)
-  await work()
-  const { sent, lost } = await flood.finish()
-  assert.deepEqual(lost, [], `${lost.length} of ${sent} pings lost`)
 }
 
 interopTest('both sides renew the Child SA at once, no ping lost, one pair stays', () =>

@@ -5,10 +5,9 @@ import assert from 'node:assert/strict'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Bed, interopTest, withBed } from './bed.ts'
 import { AES128_SHA1, OUR_FILES, type OurOptions, ourConfig, type Suite, swanConfig } from './config.ts'
-import { startFlood } from './flood.ts'
+import { underPing } from './flood.ts'
 
 const REKEYS = 10
-const INTERVAL = 10 // ms between two pings
 const SUITE: Suite = { ...AES128_SHA1, pfs: 14 }
 
 const bed = (options: Partial<OurOptions>) => ({
@@ -16,20 +15,6 @@ const bed = (options: Partial<OurOptions>) => ({
   files: OUR_FILES,
   swan: swanConfig({ suite: SUITE }),
 })
-
-/** Runs `work` under the ping; asserts that nothing was lost. */
-async function underPing(bed: Bed, work: () => Promise<void>): Promise<void> {
-  const flood = startFlood(bed.network.fd('lan-left'), '10.1.0.2', '10.2.0.2', bed.marker, INTERVAL)
-  await work()
-  const { sent, lost } = await flood.finish()
-  assert.ok(sent >= 90, `only ${sent} pings sent`)
-  assert.deepEqual(lost, [], `${lost.length} of ${sent} pings lost; counters ${await drops(bed)}`)
-}
-
-async function drops(bed: Bed): Promise<string> {
-  const rows = await bed.rows('show counters drop')
-  return rows.map((row) => `${row.reason} ${row.packets}`).join(', ')
-}
 
 async function spi(bed: Bed, direction: string): Promise<unknown> {
   const sas = await bed.rows('show ipsec sa')
