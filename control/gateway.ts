@@ -144,6 +144,7 @@ export class Gateway {
     const { card, sockets, routes, log } = this.ports
     for (const finding of routes.hostFindings()) log.log('warning', finding, { reason: 'host' })
     card.onEvent((event) => this.#cardEvent(event))
+    routes.onChange?.(() => this.#machineChanged())
     sockets.onDatagram((datagram) => this.#submit({ kind: 'datagram', datagram }))
     this.#watchAt = this.now() + WATCH_TRAFFIC_MS
     this.#commit(this.config, new Set())
@@ -383,6 +384,13 @@ export class Gateway {
     const { pass, held } = this.#limit('unknown-spi')
     const fields = { reason: 'unknown-spi', source: source.address, spi, ...(held > 0 ? { held } : {}) }
     if (pass) this.ports.log.log('info', 'packet with an SPI that no SA has', fields)
+  }
+
+  /** Somebody changed devices, addresses or our routes: ours are put back, and we may be at another address. */
+  #machineChanged() {
+    if (this.#stopped) return
+    this.dataplane.devices.repair()
+    this.#submit({ kind: 'roam' })
   }
 
   // ---- what engine and reducer may ask

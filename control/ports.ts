@@ -182,6 +182,10 @@ export interface Routes {
   listRoutes(device: string): Route[]
   /** blackholes made by this program, now or in an earlier life, whatever their prefix */
   listGuards(): Route[]
+  /** those of the routes that the kernel no longer has: it drops them with an address or a device that goes down; left out: none */
+  missing?(routes: Route[]): Route[]
+  /** told soon after anybody changed devices, addresses or our routes, once for many changes; left out: never */
+  onChange?(handler: () => void): void
   /** whether the kernel would send to remote over this device of ours; left out: never */
   leadsInto?(remote: Address, device: string): boolean
   /** sysctls the product needs and found different, as operator sentences */

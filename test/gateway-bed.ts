@@ -149,6 +149,10 @@ export class BedCard implements Card {
   }
 }
 
+function sameText(one: Route, other: Route): boolean {
+  return JSON.stringify(one) === JSON.stringify(other)
+}
+
 export class BedRoutes implements Routes {
   readonly devices = new Map<string, { mtu: number; up: boolean; addresses: string[]; multicast: boolean }>()
   readonly routes: Route[] = []
@@ -158,6 +162,10 @@ export class BedRoutes implements Routes {
   /** whether the host's route to the peer leads into the tunnel */
   recursive = false
   leadsInto = () => this.recursive
+  /** prefix of a route that the kernel refuses */
+  refusedRoute: string | null = null
+  /** somebody else changed devices, addresses or routes */
+  changed: () => void = () => {}
 
   createDevice(name: string, { mtu, multicast }: { mtu: number; multicast: boolean }) {
     if (name === this.refused) throw new Error(`${name}: the kernel says no`)
@@ -179,16 +187,21 @@ export class BedRoutes implements Routes {
     Object.assign(this.devices.get(device) ?? {}, { up })
   }
   addRoute(route: Route) {
+    if (route.prefix === this.refusedRoute && !route.blackhole) throw new Error('the kernel says no')
     this.routes.push(route)
     this.history.push(`${route.blackhole ? 'blackhole' : 'route'} ${route.prefix}`)
   }
   deleteRoute(route: Route) {
-    const at = this.routes.findIndex((one) => JSON.stringify(one) === JSON.stringify(route))
+    const at = this.routes.findIndex((one) => sameText(one, route))
     if (at < 0) throw new Error(`no route ${JSON.stringify(route)}`)
     this.routes.splice(at, 1)
   }
   listRoutes = (device: string) => this.routes.filter((route) => route.device === device)
   listGuards = () => this.routes.filter((route) => route.blackhole)
+  missing = (routes: Route[]) => routes.filter((route) => !this.routes.some((one) => sameText(one, route)))
+  onChange(handler: () => void) {
+    this.changed = handler
+  }
   hostFindings = () => ['net.ipv4.ip_forward is 0: packets are not forwarded']
   removeAll() {}
 }

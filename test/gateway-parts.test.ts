@@ -151,8 +151,16 @@ tunnel ipsec m
       [
         ['10.1.0.0/16', 0xffffffff, true],
         ['10.2.0.0/16', 0xffffffff, true],
+        ['10.0.0.0/30', 0xffffffff, true],
       ],
     ))
+
+  test('no guard for a link-local network or an address alone', () => {
+    const addresses = '  ip address fe80::1/64\n  ip address 10.7.0.1/32\n  ip address fd07::1/64\n'
+    const other = text.replace('  ip address 10.0.0.1/30\n', addresses)
+    const prefixes = planMachine(config(other), new Set()).guards.map(({ prefix }) => prefix)
+    assert.deepEqual(prefixes, ['10.1.0.0/16', '10.2.0.0/16', 'fd07::/64'])
+  })
 
   test('routes by distance, with source, null0 as a blackhole; withdraw only while up', () => {
     assert.deepEqual(plan.routes, [

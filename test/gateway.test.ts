@@ -17,10 +17,17 @@ describe('two gateways', () => {
       addresses: ['169.254.10.0/31'],
       multicast: true,
     })
-    const [guard, route] = a.routes.routes
-    assert.deepEqual(guard, { prefix: '10.2.0.0/16', device: null, metric: 0xffffffff, blackhole: true })
+    const [guard, link, route] = a.routes.routes
+    const blackhole = { device: null, metric: 0xffffffff, blackhole: true }
+    assert.deepEqual(guard, { prefix: '10.2.0.0/16', ...blackhole })
+    assert.deepEqual(link, { prefix: '169.254.10.0/31', ...blackhole })
     assert.deepEqual(route, { prefix: '10.2.0.0/16', device: 't1', metric: 1 })
-    assert.deepEqual(a.routes.history, ['blackhole 10.2.0.0/16', 'device t1', 'route 10.2.0.0/16'])
+    assert.deepEqual(a.routes.history, [
+      'blackhole 10.2.0.0/16',
+      'blackhole 169.254.10.0/31',
+      'device t1',
+      'route 10.2.0.0/16',
+    ])
     const [tunnel] = a.card.tunnels.values()
     assert.equal(tunnel.up, true)
     assert.equal(tunnel.local, LEFT)
@@ -266,7 +273,7 @@ describe('two gateways', () => {
     assert.deepEqual([...a.routes.devices], [])
     assert.deepEqual(
       a.routes.routes.map(({ blackhole }) => blackhole),
-      [true],
+      [true, true],
     )
     assert.notEqual(await stateOf(b), 'up')
     assert.equal(await reasonOf(b), 'peer-deleted')
@@ -390,12 +397,30 @@ describe('the data of show', () => {
     a.routes.routes.push({ prefix: '10.77.0.0/16', device: null, metric: 0xffffffff, blackhole: true })
     assert.deepEqual(await a.ask('clear guard-routes'), {
       cleared: ['10.77.0.0/16'],
-      kept: ['10.2.0.0/16'],
+      kept: ['10.2.0.0/16', '169.254.10.0/31'],
     } as never)
     assert.deepEqual(
       a.routes.listGuards().map(({ prefix }) => prefix),
-      ['10.2.0.0/16'],
+      ['10.2.0.0/16', '169.254.10.0/31'],
     )
+  })
+
+  test('what the kernel loses is put back, guards first, and a route it refuses is named once', async () => {
+    const { a } = await upPair()
+    const before = [...a.routes.routes]
+    a.routes.routes.splice(0)
+    a.routes.changed()
+    assert.deepEqual(a.routes.routes, before)
+    a.routes.routes.splice(2)
+    a.routes.refusedRoute = '10.2.0.0/16'
+    a.routes.changed()
+    a.routes.changed()
+    const lost = a.log.entries(1000).filter(({ reason }) => reason === 'route-lost')
+    assert.equal(lost.length, 1)
+    assert.match(lost[0].message, /lost route 10\.2\.0\.0\/16 dev t1 metric 1: the kernel says no/)
+    a.routes.refusedRoute = null
+    a.routes.changed()
+    assert.deepEqual(a.routes.routes, before)
   })
 })
 
@@ -437,7 +462,7 @@ tunnel ipsec u
     await pass(100, wire, ...beds)
     assert.deepEqual(
       a.routes.routes.map(({ prefix }) => prefix),
-      ['10.9.0.0/16', '10.9.0.0/16'],
+      ['169.254.10.0/31', '10.9.0.0/16', '10.9.0.0/16'],
     )
     assert.deepEqual(
       [...a.card.sas.values()].map(({ sa }) => sa.spi),
@@ -604,16 +629,17 @@ tunnel ipsec ems manual
 
 test('a route with withdraw goes and comes with its tunnel and has no guard', async () => {
   const { a, b, wire, beds } = pair({ routes: 'withdraw' }, { policy: ' role responder' })
+  const own = () => a.routes.routes.filter(({ prefix }) => prefix !== '169.254.10.0/31')
   a.gateway.start()
   await settle(wire, a)
-  assert.deepEqual(a.routes.routes, [])
+  assert.deepEqual(own(), [])
   b.gateway.start()
   await pass(3_000, wire, ...beds)
   assert.deepEqual(
-    a.routes.routes.map(({ device }) => device),
+    own().map(({ device }) => device),
     ['t1'],
   )
   await b.gateway.stop()
   await settle(wire, a)
-  assert.deepEqual(a.routes.routes, [])
+  assert.deepEqual(own(), [])
 })

@@ -70,6 +70,7 @@ const DOC6 = '20010db8000000000000000000000001'
 
 const MLD = Buffer.from([58, 0, 5, 2, 0, 0, 1, 0, 143, 0, 0, 0, 0, 0, 0, 0])
 const icmpError = (quoted: Uint8Array) => Buffer.concat([Buffer.from([3, 3, 0, 0, 0, 0, 0, 0]), quoted])
+const redirect = (quoted: Uint8Array) => Buffer.concat([Buffer.from([5, 1, 0, 0, 192, 0, 2, 1]), quoted])
 const IKE_PACKET = ipv4({ protocol: 17, payload: udp(500, 500, ike(34, 8, 0)) })
 const DNS_PACKET = ipv4({ protocol: 17, payload: udp(53, 53, ESP_BYTES) })
 const LEAKED_PACKET = ipv4({ protocol: 50, payload: Buffer.concat([ESP_BYTES, MARKER]) })
@@ -114,6 +115,18 @@ const CASES: [name: string, frame: Buffer, kind: WireKind, leaked: number][] = [
     'port unreachable that quotes the marker',
     ethernet(0x0800, ipv4({ protocol: 1, payload: icmpError(LEAKED_PACKET) })),
     'error',
+    1,
+  ],
+  [
+    'redirect for ESP',
+    ethernet(0x0800, ipv4({ protocol: 1, payload: redirect(ipv4({ protocol: 50, payload: ESP_BYTES })) })),
+    'error',
+    0,
+  ],
+  [
+    'redirect for something else',
+    ethernet(0x0800, ipv4({ protocol: 1, payload: redirect(DNS_PACKET) })),
+    'clear',
     1,
   ],
   [

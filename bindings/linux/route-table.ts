@@ -90,6 +90,27 @@ export class RouteTable {
       .map((one) => one.route)
   }
 
+  /** Those of the routes that are not in the main table, as they were given. */
+  missing(routes: Route[]): Route[] {
+    const own = this.#dump(null).filter(({ protocol }) => protocol === ROUTE_PROTOCOL)
+    const standing = new Set(own.map(({ route, index }) => routeIdentity(route, index)))
+    return routes.filter((route) => {
+      const wanted = { ...route, prefix: canonicalPrefix(route.prefix), metric: shownMetric(route) }
+      return !standing.has(routeIdentity(wanted, this.#indexOf(route)))
+    })
+  }
+
+  /** null: no device is named, or there is none of that name. */
+  #indexOf({ device, blackhole }: Route): number | null {
+    if (device === null || blackhole) return null
+    try {
+      return this.#links.find(device).index
+    } catch (error) {
+      if (error instanceof NetlinkError) return null
+      throw error
+    }
+  }
+
   /** Source address the kernel would use towards remote; null when it has no route or no address. */
   sourceFor(remote: Address): Address | null {
     const source = this.#routeTo(remote)?.get(RTA_PREFSRC)
@@ -179,6 +200,10 @@ function routeBody(addressLength: number, prefixLength: number): Uint8Array {
   body[FAMILY] = addressLength === 4 ? AF_INET : AF_INET6
   body[DESTINATION_LENGTH] = prefixLength
   return body
+}
+
+function routeIdentity({ prefix, metric, blackhole }: Route, index: number | null): string {
+  return `${prefix} ${metric} ${blackhole ? 'blackhole' : index}`
 }
 
 /** The kernel gives IPv6 routes without a metric 1024. */

@@ -4,6 +4,7 @@ import type { Address, Route, Routes } from '../../control/ports.ts'
 import { Links } from './links.ts'
 import { Netlink } from './netlink.ts'
 import { RouteTable } from './route-table.ts'
+import { RouteWatch } from './route-watch.ts'
 import { hostFindings } from './sysctl.ts'
 
 /** Who holds the descriptors of the devices: the machine, which lends them to the ASPs. */
@@ -22,6 +23,7 @@ export class LinuxRoutes implements Routes {
   readonly #devices = new Set<string>()
   readonly #addresses = new Map<string, { device: string; prefix: string }>()
   readonly #routes = new Map<string, Route>()
+  #watch: RouteWatch | null = null
 
   constructor(owner: DeviceOwner) {
     this.#owner = owner
@@ -81,6 +83,15 @@ export class LinuxRoutes implements Routes {
     return this.#table.guards()
   }
 
+  missing(routes: Route[]): Route[] {
+    return this.#table.missing(routes)
+  }
+
+  onChange(handler: () => void): void {
+    this.#watch?.close()
+    this.#watch = new RouteWatch(handler)
+  }
+
   hostFindings(): string[] {
     return hostFindings()
   }
@@ -104,8 +115,10 @@ export class LinuxRoutes implements Routes {
     return this.#devices.has(device) && this.#table.interfaceFor(remote) === this.#links.find(device).index
   }
 
-  /** Closes the routing socket; removeAll comes first. */
+  /** Closes the routing sockets; removeAll comes first. */
   close(): void {
+    this.#watch?.close()
+    this.#watch = null
     this.#netlink.close()
   }
 }

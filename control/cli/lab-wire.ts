@@ -2,7 +2,8 @@
 // link housekeeping is clear: a verdict of "nothing leaked" must not rest on a list of bad packets.
 //
 // Counters: ike, esp, keepalive (RFC 3948 §2.3), arp, neighbour (ICMPv6 ND and MLD of the link itself),
-// error (ICMP error that quotes nothing but a packet of one of these kinds: a gateway that is not there yet),
+// error (ICMP error or redirect that quotes nothing but a packet of one of these kinds: a gateway that is not there
+// yet, or one that has moved and is still sent to at its old address),
 // clear (all the rest), protectedAddresses (an outer source or destination inside a protected network),
 // plaintext (a frame of any kind that holds the marker of the lab's own pings). One frame is leaked when it is
 // in one of the last three.
@@ -20,8 +21,8 @@ const ESP = 50
 const ICMP = 1
 const ICMP6 = 58
 const ICMP_HEADER = 8
-/** destination unreachable, time exceeded, parameter problem; ICMPv6 also packet too big */
-const ICMP_ERRORS = [3, 11, 12]
+/** destination unreachable, redirect, time exceeded, parameter problem; ICMPv6 also packet too big */
+const ICMP_ERRORS = [3, 5, 11, 12]
 const ICMP6_ERRORS = [1, 2, 3, 4]
 const HOP_BY_HOP = 0
 const FRAGMENT_HEADER = 44

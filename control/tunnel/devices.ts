@@ -1,10 +1,12 @@
 // Devices and kernel routes: brings the machine from what was made before to what the plan says.
+// What the kernel drops meanwhile (an operator's address went, a device was down) is put back; until then the guards
+// hold the packets.
 //
 // Order when something appears: guards, devices, routes, so that no packet of a route finds a hole; when
 // something goes: routes, devices, and a guard only when no route into a tunnel wants its prefix any more.
 
 import type { Log, Route, Routes } from '../ports.ts'
-import { type DevicePlan, type MachinePlan, routeKey } from './plan.ts'
+import { type DevicePlan, GUARD_METRIC, type MachinePlan, routeKey } from './plan.ts'
 
 export class Devices {
   readonly #routes: Routes
@@ -12,6 +14,10 @@ export class Devices {
   readonly #devices = new Map<string, { plan: DevicePlan; mtu: number; up: boolean }>()
   #installed = new Map<string, Route>()
   #guards = new Map<string, Route>()
+  /** guards and routes of the plan, whether the kernel took them or not */
+  #wanted: Route[] = []
+  /** keys of those that could not be put back: said once */
+  readonly #lost = new Set<string>()
 
   constructor(routes: Routes, log: Log) {
     this.#routes = routes
@@ -29,6 +35,34 @@ export class Devices {
     for (const device of plan.devices.values()) this.#create(device, mtuOf(device))
     this.#add(this.#installed, routes)
     this.#deleteRoutes(this.#guards, guards)
+    this.#wanted = [...plan.guards, ...plan.routes]
+  }
+
+  /** Puts back the guards and routes that are gone, guards first. What cannot be is said once and tried again next time. */
+  repair() {
+    let missing: Route[] = []
+    const what = 'compare the kernel’s routes with ours'
+    this.#try(() => {
+      missing = this.#routes.missing?.(this.#wanted) ?? []
+    }, what)
+    for (const route of missing) this.#putBack(route)
+  }
+
+  #putBack(route: Route) {
+    const key = routeKey(route)
+    const known = this.#lost.has(key)
+    try {
+      this.#routes.addRoute(route)
+      const have = route.metric === GUARD_METRIC && route.blackhole ? this.#guards : this.#installed
+      have.set(key, route)
+      this.#lost.delete(key)
+      this.#log.log('warning', `the kernel had lost route ${describeRoute(route)}: put back`)
+    } catch (error) {
+      this.#lost.add(key)
+      const why = error instanceof Error ? error.message : String(error)
+      const text = `the kernel has lost route ${describeRoute(route)}: ${why}`
+      if (!known) this.#log.log('error', text, { reason: 'route-lost' })
+    }
   }
 
   /** Operational state of a device: UP or DORMANT (RFC 2863). */
@@ -65,6 +99,7 @@ export class Devices {
 
   /** Takes away devices and routes; the guards stay, on purpose. */
   removeAll() {
+    this.#wanted = []
     this.#deleteRoutes(this.#installed, new Map())
     for (const name of [...this.#devices.keys()]) this.#delete(name)
   }

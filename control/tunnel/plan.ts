@@ -3,9 +3,11 @@
 //
 //   circuit tunnel     its own TUN device, kernel routes onto it
 //   economical tunnel  the shared device ase0, kernel routes onto it, the same prefixes in the card's FIB
-//   guard              a blackhole of the worst metric under each route into a tunnel: it keeps the traffic
-//                      from leaving in clear when the device is gone, and so it outlives the process
+//   guard              a blackhole of the worst metric under each route into a tunnel, and under the networks of
+//                      its device's own addresses: it keeps the traffic from leaving in clear when the device or
+//                      an address of it is gone, and so it outlives the process
 
+import { formatAddress, networkOf, parsePrefix, prefixContains } from '../address.ts'
 import { SHARED_DEVICE } from '../config/defaults.ts'
 import type { Config, StaticRoute, TunnelConfig } from '../config/model.ts'
 import { interfaceOf } from '../config/resolve.ts'
@@ -13,6 +15,9 @@ import type { Route } from '../ports.ts'
 
 /** Metric of guards: the largest the kernel takes, so that any other route wins. */
 export const GUARD_METRIC = 0xffffffff
+
+/** RFC 4291 §2.5.6: on every device, never routed. */
+const LINK_LOCAL = 'fe80::/10'
 
 export type DevicePlan = {
   name: string
@@ -33,9 +38,11 @@ export type MachinePlan = {
 export function planMachine(config: Config, up: ReadonlySet<string>): MachinePlan {
   const routes = staticRoutes(config)
   const tunnelOf = tunnelsOfRoutes(config)
+  const devices = planDevices(config)
+  const prefixes = [...routes.filter(guarded).map(({ prefix }) => prefix), ...connected(devices)]
   return {
-    devices: planDevices(config),
-    guards: uniqueRoutes(routes.filter(guarded).map(guardOf)),
+    devices,
+    guards: uniqueRoutes(prefixes.map(guardOf)),
     routes: uniqueRoutes(routes.flatMap((route) => kernelRoute(tunnelOf, route, up))),
     fib: routes.flatMap(fibEntry),
   }
@@ -90,8 +97,20 @@ function guarded(route: StaticRoute): boolean {
   return route.nextHop.kind !== 'null0' && !route.withdraw
 }
 
-function guardOf(route: StaticRoute): Route {
-  return { prefix: route.prefix, device: null, metric: GUARD_METRIC, blackhole: true }
+function guardOf(prefix: string): Route {
+  return { prefix, device: null, metric: GUARD_METRIC, blackhole: true }
+}
+
+/** The networks that the kernel routes to a device for its addresses: the neighbours of a routing daemon are there. */
+function connected(devices: ReadonlyMap<string, DevicePlan>): string[] {
+  const addresses = [...devices.values()].flatMap((device) => device.addresses)
+  return addresses.flatMap((text) => {
+    const prefix = parsePrefix(text)
+    const network = networkOf(text)
+    if (prefix === null || network === null) return []
+    const isAlone = prefix.length === prefix.address.length * 8
+    return isAlone || prefixContains(LINK_LOCAL, formatAddress(prefix.address)) ? [] : [network]
+  })
 }
 
 function kernelRoute(tunnelOf: TunnelOf, route: StaticRoute, up: ReadonlySet<string>): Route[] {

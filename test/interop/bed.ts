@@ -27,6 +27,8 @@ export type Bed = {
   peer: StrongSwan
   /** what our gateway put on the wire */
   wire: WireCounter
+  /** the frames among them that should not have been there, hexadecimal */
+  leaks: string[]
   marker: Uint8Array
   gateway(): GatewayProcess
   /** kill -9 */
@@ -63,7 +65,8 @@ export async function withBed(options: BedOptions, run: (bed: Bed) => Promise<vo
   try {
     const bed = await build(options, undo)
     await run(bed)
-    assert.equal(bed.wire.counts.leaked, 0, `in clear on the wire: ${JSON.stringify(bed.wire.counts)}`)
+    const found = `${JSON.stringify(bed.wire.counts)}\n${bed.leaks.join('\n')}`
+    assert.equal(bed.wire.counts.leaked, 0, `in clear on the wire: ${found}`)
   } finally {
     for (const step of undo.reverse()) await step()
   }
@@ -79,7 +82,8 @@ async function build(options: BedOptions, undo: (() => unknown)[]): Promise<Bed>
   peer.configure(options.swan)
   const marker = randomBytes(56)
   const wire = new WireCounter(PROTECTED, marker)
-  undo.push(watch(network, wire))
+  const leaks: string[] = []
+  undo.push(watch(network, wire, leaks))
   const config = writeFiles(directory, { ...options.files, 'gateway.conf': options.config })
   let gateway: GatewayProcess | null = null
   undo.push(() => gateway?.stop())
@@ -96,6 +100,7 @@ async function build(options: BedOptions, undo: (() => unknown)[]): Promise<Bed>
     network,
     peer,
     wire,
+    leaks,
     marker,
     gateway: () => gateway!,
     startGateway: start,
@@ -116,11 +121,14 @@ function writeFiles(directory: string, files: Record<string, string>): string {
 }
 
 /** Counts what goes out of our gateway's outer device; the peer's own leaks are not ours. */
-function watch(network: Network, wire: WireCounter): () => void {
+function watch(network: Network, wire: WireCounter, leaks: string[]): () => void {
   const left = network.fd('left')
   const wan = linkIndex(left, 'wan')
   const capture = openCapture(left, (frame) => {
-    if (frame.device === wan && frame.outgoing) wire.countFrame(frame.bytes)
+    if (frame.device !== wan || !frame.outgoing) return
+    const before = wire.counts.leaked
+    wire.countFrame(frame.bytes)
+    if (wire.counts.leaked > before) leaks.push(Buffer.from(frame.bytes).toString('hex'))
   })
   return () => capture.close()
 }
