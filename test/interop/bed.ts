@@ -13,7 +13,8 @@ import { type GatewayProcess, startGateway } from '../../control/cli/lab-gateway
 import { ping } from '../../control/cli/lab-ping.ts'
 import { WireCounter } from '../../control/cli/lab-wire.ts'
 import { createNetwork, type Network } from './network.ts'
-import { missingStrongSwan, type StrongSwan, type SwanConfig, startStrongSwan } from './strongswan.ts'
+import { missingStrongSwan, type ReleaseName, USUAL } from './release.ts'
+import { type StrongSwan, type SwanConfig, startStrongSwan } from './strongswan.ts'
 
 const READY_DEADLINE = 20_000 // ms
 const PATIENCE = 2_000 // ms for the last echo reply
@@ -47,11 +48,13 @@ export type BedOptions = {
   config: string
   files?: Record<string, string>
   swan: SwanConfig
+  /** the strongSwan to meet */
+  release?: ReleaseName
 }
 
 /** A test with strongSwan: skipped with the reason where it is missing, failed in CI (ASEGATE_INTEROP=required). */
-export function interopTest(name: string, run: () => Promise<void>): void {
-  const missing = missingStrongSwan()
+export function interopTest(name: string, run: () => Promise<void>, release: ReleaseName = USUAL): void {
+  const missing = missingStrongSwan(release)
   const skip = missing !== null && process.env.ASEGATE_INTEROP !== 'required' ? missing : false
   test(`strongSwan: ${name}`, { skip, timeout: 120_000 }, async () => {
     assert.equal(missing, null, missing ?? '')
@@ -77,7 +80,7 @@ async function build(options: BedOptions, undo: (() => unknown)[]): Promise<Bed>
   undo.push(() => network.remove())
   const directory = mkdtempSync(join(tmpdir(), 'aseiop-'))
   undo.push(() => rmSync(directory, { recursive: true, force: true }))
-  const peer = await startStrongSwan(network.name('right'))
+  const peer = await startStrongSwan(network.name('right'), options.release ?? USUAL)
   undo.push(() => peer.stop())
   peer.configure(options.swan)
   const marker = randomBytes(56)

@@ -18,8 +18,11 @@ const bed = (options: Partial<OurOptions>) => ({
 
 /** Our first repetition comes after 0.5 s, strongSwan's after 1.0 s. */
 const REPEATED = 1_700
-const IKE = 'udp dport 4500 @th,64,32 0' // the non-ESP marker of RFC 3948 §2.2
-const ANSWER = '@th,248,8 & 0x20 == 0x20' // flag R of the IKE header behind it
+/** IKE on either port, and flag R of its header (RFC 7296 §3.1), on 4500 behind the marker of RFC 3948 §2.2. */
+const IKE = [
+  { message: 'udp dport 500', answer: '@th,216,8 & 0x20 == 0x20' },
+  { message: 'udp dport 4500 @th,64,32 0', answer: '@th,248,8 & 0x20 == 0x20' },
+]
 
 /**
  * While `work` runs no IKE message passes, in either direction; then requests only, until both ends have repeated
@@ -28,20 +31,27 @@ const ANSWER = '@th,248,8 & 0x20 == 0x20' // flag R of the IKE header behind it
 async function holding(bed: Bed, work: () => Promise<void>): Promise<void> {
   const nft = (...words: string[]) => bed.network.run('right', 'nft', ...words)
   nft('add table inet hold')
+  const drop = (hook: string, match: string) => nft(`add rule inet hold ${hook} ${match} drop`)
   for (const hook of ['input', 'output']) {
     nft(`add chain inet hold ${hook} { type filter hook ${hook} priority 0; }`)
-    nft(`add rule inet hold ${hook} ${IKE} drop`)
+    for (const { message } of IKE) drop(hook, message)
   }
   await work()
   nft('flush table inet hold')
-  for (const hook of ['input', 'output']) nft(`add rule inet hold ${hook} ${IKE} ${ANSWER} drop`)
+  for (const hook of ['input', 'output'])
+    for (const { message, answer } of IKE) drop(hook, `${message} ${answer}`)
   await sleep(REPEATED)
   nft('delete table inet hold')
 }
 
-/** Collisions that strongSwan has noticed. */
+/** How strongSwan says that it has noticed a collision; 6.0 has other words for that of Child SAs. */
+const NOTICED = {
+  CHILD: /CHILD_REKEY collision|detected rekey collision for CHILD_SA/g,
+  IKE: /IKE_REKEY collision/g,
+}
+
 function collisions(bed: Bed, kind: 'CHILD' | 'IKE'): number {
-  return bed.peer.log().match(new RegExp(`${kind}_REKEY collision`, 'g'))?.length ?? 0
+  return bed.peer.log().match(NOTICED[kind])?.length ?? 0
 }
 
 /** SA pairs that strongSwan shows as installed. */

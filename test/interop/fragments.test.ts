@@ -18,7 +18,7 @@ const RIGHT = 'right.example.net'
 const now = Date.now()
 const key = makeKey('rsa-4096')
 const root = createCa({ subject: 'O=Interop, CN=Root', now, key: makeKey('rsa-2048') })
-const middle = createCa({ subject: 'O=Interop, CN=Middle', now, key, issuer: root })
+const middle = createCa({ subject: 'O=Interop, CN=Middle', now, key: makeKey('rsa-4096'), issuer: root })
 
 function issue(name: string): string {
   const altNames = [{ kind: 'fqdn' as const, value: name }]
@@ -44,11 +44,10 @@ function options(role: 'initiator' | 'responder') {
     swan: swanConfig({
       suite: SUITE,
       psk: null,
-      local: ['auth = pubkey', 'certs = right.pem, middle.pem', `id = ${RIGHT}`],
+      local: ['auth = pubkey', 'certs = right.pem', `id = ${RIGHT}`],
       remote: ['auth = pubkey', `id = ${LEFT}`, 'cacerts = root.pem'],
       files: {
         'x509/right.pem': issue(RIGHT),
-        'x509/middle.pem': middle.certificate,
         'x509ca/root.pem': root.certificate,
         'x509ca/middle.pem': middle.certificate,
         'private/right.pem': privateKeyPem(key),

@@ -1,13 +1,13 @@
-// strongSwan 5.9.8 as the peer: one charon in a namespace of its own, with private /run and /etc/swanctl,
-// ESP in user space (kernel-libipsec, always in UDP: it claims a NAT). Driven by swanctl over its vici socket.
+// strongSwan as the peer: one charon in a namespace of its own, with private /run and /etc/swanctl, ESP in user space
+// (kernel-libipsec; 5.9.8 always in UDP: it claims a NAT). Driven by swanctl over its vici socket.
 
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { charonIn, type Release, type ReleaseName, releaseOf } from './release.ts'
 
-const CHARON = '/usr/lib/ipsec/charon'
 const PLUGINS = [
   ...['random', 'nonce', 'openssl', 'aes', 'sha1', 'sha2', 'hmac', 'kdf', 'gmp', 'curve25519'],
   ...['pem', 'pkcs1', 'pkcs8', 'x509', 'constraints', 'pubkey'],
@@ -38,22 +38,12 @@ export type StrongSwan = {
   stop(): Promise<void>
 }
 
-/** null: everything is there; else one sentence saying what is missing. */
-export function missingStrongSwan(): string | null {
-  if (process.getuid?.() !== 0) return 'needs root for network namespaces'
-  if (!existsSync(CHARON)) return `strongSwan is not installed (${CHARON}): see .ci/run for the packages`
-  if (!existsSync('/usr/lib/ipsec/plugins/libstrongswan-kernel-libipsec.so'))
-    return 'strongSwan has no kernel-libipsec (package libcharon-extra-plugins)'
-  for (const tool of ['ip', 'swanctl', 'sysctl'])
-    if (spawnSync('which', [tool]).status !== 0) return `${tool} is not installed`
-  return null
-}
-
 /** Starts charon inside the named namespace and waits for its vici socket. */
-export async function startStrongSwan(namespace: string): Promise<StrongSwan> {
+export async function startStrongSwan(namespace: string, name: ReleaseName): Promise<StrongSwan> {
+  const release = releaseOf(name)
   const directory = mkdtempSync(join(tmpdir(), 'aseiop-'))
-  layOut(directory)
-  let child = await launch(namespace, directory)
+  layOut(release, directory)
+  let child = await launch(release, namespace, directory)
   const swanctl = (...parameters: string[]) => callSwanctl(directory, parameters)
   const kill = () => killChild(child)
   return {
@@ -65,7 +55,7 @@ export async function startStrongSwan(namespace: string): Promise<StrongSwan> {
     kill,
     restart: async () => {
       await kill()
-      child = await launch(namespace, directory)
+      child = await launch(release, namespace, directory)
       swanctl('--load-all', '--noprompt')
     },
     log: () => readFileSync(join(directory, 'charon.log'), 'utf8'),
@@ -77,7 +67,7 @@ export async function startStrongSwan(namespace: string): Promise<StrongSwan> {
 }
 
 /** One setting a line: a value runs to the end of its line. */
-function strongswanConf(directory: string): string {
+function strongswanConf(release: Release, home: string): string {
   return `charon {
   load = ${PLUGINS.join(' ')}
   port = 500
@@ -96,7 +86,7 @@ function strongswanConf(directory: string): string {
   }
   filelog {
     main {
-      path = ${directory}/charon.log
+      path = ${home}/charon.log
       default = 1
       ike = 2
       chd = 2
@@ -106,10 +96,10 @@ function strongswanConf(directory: string): string {
   }
   plugins {
     vici {
-      socket = unix://${directory}/vici.sock
+      socket = unix://${home}/vici.sock
     }
     kernel-libipsec {
-      allow_peer_ts = yes
+      ${release.libipsec.join('\n      ')}
     }
     kernel-netlink {
       fwmark = !0x42
@@ -124,10 +114,11 @@ function strongswanConf(directory: string): string {
 
 const SWANCTL_DIRECTORIES = ['conf.d', 'x509', 'x509ca', 'private', 'rsa', 'pkcs8', 'pubkey']
 
-function layOut(directory: string): void {
+function layOut(release: Release, directory: string): void {
+  const { home } = charonIn(release, directory)
   mkdirSync(join(directory, 'run'))
   for (const name of SWANCTL_DIRECTORIES) mkdirSync(join(directory, 'swanctl', name), { recursive: true })
-  writeFileSync(join(directory, 'strongswan.conf'), strongswanConf(directory))
+  writeFileSync(join(directory, 'strongswan.conf'), strongswanConf(release, home))
 }
 
 function writeConfig(directory: string, config: SwanConfig): void {
@@ -137,21 +128,20 @@ function writeConfig(directory: string, config: SwanConfig): void {
     writeFileSync(join(directory, 'swanctl', name), content, { mode: 0o600 })
 }
 
-function environment(directory: string): NodeJS.ProcessEnv {
+function environment(home: string): NodeJS.ProcessEnv {
   return {
     ...process.env,
-    STRONGSWAN_CONF: join(directory, 'strongswan.conf'),
-    SWANCTL_DIR: join(directory, 'swanctl'),
+    STRONGSWAN_CONF: join(home, 'strongswan.conf'),
+    SWANCTL_DIR: join(home, 'swanctl'),
   }
 }
 
-/** `ip netns exec` gives a private mount namespace, so the bind mounts end with charon. */
-async function launch(namespace: string, directory: string): Promise<ChildProcess> {
+async function launch(release: Release, namespace: string, directory: string): Promise<ChildProcess> {
   const vici = join(directory, 'vici.sock')
   rmSync(vici, { force: true })
-  const script = `mount --bind ${directory}/run /run && mount --bind ${directory}/swanctl /etc/swanctl && exec ${CHARON}`
+  const { script, home } = charonIn(release, directory)
   const child = spawn('ip', ['netns', 'exec', namespace, 'bash', '-c', script], {
-    env: environment(directory),
+    env: environment(home),
     stdio: 'ignore',
   })
   const deadline = Date.now() + START_DEADLINE
