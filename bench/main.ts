@@ -1,8 +1,9 @@
-// npm run bench -- kernel | card | ike: how fast this is here, against references that run interleaved with it.
+// npm run bench -- kernel | card | ike | flood: how fast this is here, against references that run interleaved with it.
 
 import { writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { benchCard, benchIdle } from './card.ts'
+import { benchFlood, floodJson, floodText, USUAL_FLOOD } from './flood.ts'
 import { benchIke, ikeChart, ikeHeading, ikeJson, ikeLine } from './ike.ts'
 import { benchKernels } from './kernel.ts'
 import { nativeRefusal } from './native.ts'
@@ -11,16 +12,18 @@ import { USUAL } from './rounds.ts'
 import { svg } from './svg.ts'
 import { SIZES, type Size } from './traffic.ts'
 
-const USAGE = `npm run bench -- kernel|card|ike [options]
+const USAGE = `npm run bench -- kernel|card|ike|flood [options]
   kernel            one algorithm, messages of a burst, against node:crypto a message
   card              whole ESP and AH packets, ring to ring, against node:crypto a packet
   ike               IKE_SAs a second of one core, against their public-key work alone
+  flood             a gateway under a flood of IKE_SA_INIT (needs root)
   --suite TEXT      only suites (kernels; ike: "psk 14") whose name holds TEXT; may be given again
   --size SIZE       64, 576, 1400 or imix; may be given again
   --direction DIR   out or in
   --rounds N        alternating rounds a figure (${USUAL.rounds})
   --native          adds ipsec-mb (needs cc and libipsec-mb-dev)
   --idle N          card: throughput beside N idle SAs against none
+  --seconds N       flood: how long (${USUAL_FLOOD.seconds})
   --json            one line of JSON instead of tables
   --svg FILE        writes a chart for a page`
 
@@ -45,6 +48,7 @@ const options = {
   rounds: { type: 'string', default: String(USUAL.rounds) },
   native: { type: 'boolean', default: false },
   idle: { type: 'string' },
+  seconds: { type: 'string', default: String(USUAL_FLOOD.seconds) },
   json: { type: 'boolean', default: false },
   svg: { type: 'string' },
   help: { type: 'boolean', default: false },
@@ -101,13 +105,21 @@ async function measureIke({ suites, pace }: Selection, quiet: boolean): Promise<
   console.log(quiet ? ikeJson(rows) : `\n${ikeChart(rows)}`)
 }
 
+async function measureFlood(seconds: number, quiet: boolean): Promise<void> {
+  if (!Number.isInteger(seconds) || seconds < 1 || seconds > 60) fail('--seconds takes 1 to 60', EXIT_USAGE)
+  if (process.getuid?.() !== 0) fail('flood makes network namespaces: run it as root', EXIT_UNFIT)
+  const row = await benchFlood({ ...USUAL_FLOOD, seconds })
+  console.log(quiet ? floodJson(row) : floodText(row))
+}
+
 const { values, positionals } = readArguments()
 const [kind] = positionals
 if (values.help) console.log(USAGE)
+else if (positionals.length === 1 && kind === 'flood') await measureFlood(Number(values.seconds), values.json)
 else if (positionals.length === 1 && kind === 'ike') await measureIke(selectionOf(values), values.json)
 else {
   if (positionals.length !== 1 || (kind !== 'kernel' && kind !== 'card'))
-    fail(`kernel, card or ike?\n${USAGE}`, EXIT_USAGE)
+    fail(`kernel, card, ike or flood?\n${USAGE}`, EXIT_USAGE)
   const unfit = refuseNode() ?? (values.native ? nativeRefusal() : null)
   if (unfit !== null) fail(unfit, EXIT_UNFIT)
   const report = measure(kind, selectionOf(values), values.idle, values.json)

@@ -185,9 +185,12 @@ export class Reducer {
 
   #action(action: Action, now: number) {
     switch (action.kind) {
+      case 'compute':
+        this.tally.add('public_key_jobs', { kind: action.job.kind })
+        this.#effects.push(action)
+        return
       case 'send':
       case 'keepalive':
-      case 'compute':
         this.#effects.push(action)
         return
       case 'drop':

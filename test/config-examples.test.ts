@@ -91,6 +91,7 @@ describe('figure5', () => {
       { encryption: 'aes-256', integrity: 'sha256', prf: 'sha256', dhGroup: 14 },
     ])
     assert.deepEqual(childProposalsOf(config, tunnel), [
+      { cipher: 'aes-gcm-256', integrity: null, esn: false, dhGroup: null },
       { cipher: 'aes-256', integrity: 'sha256', esn: false, dhGroup: null },
     ])
     assert.equal(ikeLifetimeOf(config, policy), 28_800)

@@ -39,8 +39,9 @@ const DEFAULT_IKE_SUITES: readonly IkeSuite[] = [
   { encryption: 'aes-gcm-256', integrity: null, prf: 'sha256', dhGroup: 31 },
   { encryption: 'aes-256', integrity: 'sha256', prf: 'sha256', dhGroup: 14 },
 ]
-/** The same for an IPsec policy: what is built of the two default ones (AEAD comes with its cipher). */
+/** The same for an IPsec policy. */
 const DEFAULT_CHILD_CIPHERS: readonly { cipher: EspCipher; integrity: Integrity | null }[] = [
+  { cipher: 'aes-gcm-256', integrity: null },
   { cipher: 'aes-256', integrity: 'sha256' },
 ]
 

@@ -139,6 +139,7 @@ const BY_REASON: [TallyName, string][] = [
   ['sa_ends', 'SAs that ended, by kind and reason.'],
   ['negotiation_failures', 'Negotiations that failed, by reason.'],
   ['gated_sa_setups', 'SAs set up with cryptography that needed a gate.'],
+  ['public_key_jobs', 'Public-key work for IKE: key pairs, secrets, signatures.'],
 ]
 
 function eventMetrics(gateway: Gateway): Metric[] {

@@ -15,6 +15,7 @@ export type TallyName =
   | 'negotiation_failures'
   | 'tunnel_ups'
   | 'gated_sa_setups'
+  | 'public_key_jobs'
 
 export class Tally {
   readonly #counts = new Map<TallyName, Map<string, Count>>()
