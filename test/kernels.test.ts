@@ -196,6 +196,28 @@ suite('HMAC', () => {
     }
   })
 
+  test('agrees with node:crypto where messages are alike and where some are not, of one key and of many', () => {
+    for (const hash of hashNames) {
+      for (let length = 0; length <= 150; length++) {
+        bench.clear()
+        const count = 1 + (length % 30)
+        const shared = randomBytes(20)
+        const messages = Array.from({ length: count }, (_, i) => ({
+          key: length % 2 === 0 ? shared : randomBytes(randomInt(0, 80)),
+          data: randomBytes(length % 3 === 0 ? length : length + (i % 4)),
+          extra: length % 7 === 0 && i % 5 === 0 ? randomBytes(4) : undefined,
+          icvBytes: [12, 16, 4, 15][length % 4],
+        }))
+        const expected = messages.map((message) => hex(referenceMac(hash, message)))
+        assert.deepEqual(
+          bench.hmac(hash, messages).map(hex),
+          expected,
+          `${hash}, ${count} of ${length} bytes`,
+        )
+      }
+    }
+  })
+
   test('takes more jobs than one portion and messages of 64 KB', () => {
     for (const hash of hashNames) {
       const messages = Array.from({ length: 1100 }, (_, i) => ({

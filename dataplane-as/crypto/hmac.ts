@@ -1,25 +1,19 @@
 /**
  * HMAC over hash jobs (RFC 2104; ESP: RFC 2403, RFC 2404, RFC 4868).
  *
- * Every message has a lane. A lane hashes the whole blocks of the data where they stand, then its last one or
- * two blocks from a buffer of its own (nothing may be written behind the data, the next datagram lies there),
- * and gives its place to the next message of the list, longest first. All lanes advance by the number of
- * blocks that the shortest of these stretches has left.
+ * Every message has a lane. Messages of one shape are hashed in groups, from the first block to the ICV (nothing is
+ * written behind the data, the next datagram lies there). What has no group follows lane by lane: a lane hashes the
+ * whole blocks of the data where they stand, then its last one or two blocks from a buffer of its own, and gives its
+ * place to the next message of the list, longest first. All lanes advance by the number of blocks that the shortest
+ * of these stretches has left.
  */
-import {
-  beginHash,
-  endStretch,
-  finishOuter,
-  freeLane,
-  lendAddresses,
-  startLane,
-  stepLanes,
-} from './hash-lanes.ts'
+import { hashAlike } from './hash-groups.ts'
+import { hashMixed } from './hash-lanes.ts'
+import { beginHash } from './hash-run.ts'
 import { blockShift } from './hash-shape.ts'
 import { hmacPrepare } from './hmac-keys.ts'
 import {
   HASH_JOB_BYTES,
-  HASH_JOB_LENGTH,
   HASH_MD5,
   HASH_SHA1,
   HASH_SHA256,
@@ -27,7 +21,7 @@ import {
   HASH_SHA512,
   HMAC_STATE_BYTES,
 } from './job.ts'
-import { orderByLength, orderedJob, portion } from './order.ts'
+import { orderByBlocks, portion } from './order.ts'
 import { KERNEL_SCRATCH_BYTES, SCRATCH_HASH_STATES, SCRATCH_HASH_WIPE_BYTES } from './scratch.ts'
 
 export { HMAC_STATE_BYTES, hmacPrepare, KERNEL_SCRATCH_BYTES }
@@ -59,34 +53,14 @@ export function hmacSha512(jobs: usize, count: i32, scratch: usize): void {
 
 /** Works on the jobs in portions; then wipes states and message words, which a forger could use. */
 function hmac(hash: i32, jobs: usize, count: i32, scratch: usize): void {
+  beginHash(hash, scratch)
   while (count > 0) {
     const now = portion(count)
-    orderByLength(jobs, now, HASH_JOB_BYTES, HASH_JOB_LENGTH, blockShift(hash), scratch)
-    hmacOrdered(hash, now, scratch)
+    orderByBlocks(jobs, now, blockShift(hash), scratch)
+    const left = hashAlike(now)
+    if (left !== 0) hashMixed(left)
     jobs += <usize>now * HASH_JOB_BYTES
     count -= now
   }
   memory.fill(scratch + SCRATCH_HASH_STATES, 0, SCRATCH_HASH_WIPE_BYTES)
-}
-
-/** Runs the jobs of SCRATCH_ORDER through the lanes. */
-function hmacOrdered(hash: i32, count: i32, scratch: usize): void {
-  const lanes = beginHash(hash, scratch)
-  let next = min(count, lanes)
-  for (let lane = 0; lane < next; lane++) startLane(lane, orderedJob(scratch, lane))
-  let busy = next
-  while (busy > 0) {
-    if (busy < lanes) lendAddresses()
-    for (let done = stepLanes(); done !== 0; done &= done - 1) {
-      const lane = ctz(done)
-      if (!endStretch(lane)) continue
-      if (next < count) {
-        startLane(lane, orderedJob(scratch, next++))
-      } else {
-        freeLane(lane)
-        busy--
-      }
-    }
-  }
-  finishOuter()
 }

@@ -5,6 +5,7 @@
  * No result depends on the order, only how well the lanes are used: messages of one length should run side by
  * side and the longest should start first, and messages of one key should follow each other.
  */
+import { HASH_JOB_BYTES, HASH_JOB_LENGTH } from './job.ts'
 import { MAX_JOBS, SCRATCH_CLASSES, SCRATCH_ORDER, SCRATCH_PLACES } from './scratch.ts'
 
 const CLASSES: u32 = 256
@@ -31,6 +32,25 @@ export function orderByLength(
     before = rank
   }
   placeJobs(jobs, count, stride, sorted, scratch)
+}
+
+/**
+ * Orders `count` (<= MAX_JOBS) hash jobs by their blocks of 2^`shift` bytes, most first: the whole ones of the data
+ * and the last one or two. Jobs of one class have both in common, but for those of many blocks.
+ */
+export function orderByBlocks(jobs: usize, count: i32, shift: u32, scratch: usize): void {
+  const padding = ((<u32>1) << shift) + ((<u32>1) << (shift - 3))
+  let sorted = true
+  let before: u32 = 0
+  for (let i = 0; i < count; i++) {
+    const length = load<u32>(jobs + <usize>i * HASH_JOB_BYTES, HASH_JOB_LENGTH)
+    const blocks = (length >> shift) + ((length + padding) >> shift)
+    const rank = CLASSES - 1 - min<u32>(blocks, CLASSES - 1)
+    store<u8>(scratch + SCRATCH_CLASSES + <usize>i, <u8>rank)
+    if (rank < before) sorted = false
+    before = rank
+  }
+  placeJobs(jobs, count, HASH_JOB_BYTES, sorted, scratch)
 }
 
 /**

@@ -1,6 +1,6 @@
 /**
  * Writes the constants of MD5, SHA-384 and SHA-512 from their definitions: sines (RFC 1321 §3.4) and the
- * fractional parts of roots of primes (FIPS 180-4 §4.2.3, §5.3.4, §5.3.5).
+ * fractional parts of roots of primes (FIPS 180-4 §4.2.3, §5.3.4, §5.3.5); and the masks of padded blocks.
  */
 import { type GeneratedFile, header, Lines } from './text.ts'
 
@@ -42,10 +42,20 @@ function table(lines: Lines, name: string, about: string, bits: 32 | 64, values:
   })
 }
 
+/** Bytes kept, bytes cut, no mark, a mark: a window of two such blocks slides over them (see `xxxLast`). */
+function lastBlockMasks(blockBytes: number): number[] {
+  const block = (first: number, rest: number) => [first, ...Array<number>(blockBytes - 1).fill(rest)]
+  return [block(255, 255), block(0, 0), block(0, 0), block(0x80, 0)].flat()
+}
+
 /** The file of constants. */
 export function hashConstantFiles(): GeneratedFile[] {
   const lines = new Lines()
-  lines.add(...header('hash-constants.ts', ['Constants of MD5, SHA-384 and SHA-512 in memory.']).slice(0, -1))
+  lines.add(
+    ...header('hash-constants.ts', [
+      'Constants of MD5, SHA-384 and SHA-512, and of the padding of all hashes, in memory.',
+    ]).slice(0, -1),
+  )
   const steps = Array.from({ length: 64 }, (_, t) => md5Constant(t))
   const cubic = primes(80).map((prime) => rootFraction(prime, 3n))
   const square = primes(16).map((prime) => rootFraction(prime, 2n))
@@ -61,5 +71,13 @@ export function hashConstantFiles(): GeneratedFile[] {
     64,
     square.slice(0, 8),
   )
+  for (const blockBytes of [64, 128]) {
+    const about = `Masks of last blocks of ${blockBytes} bytes, and the marks 0x80 behind them.`
+    const bytes = lastBlockMasks(blockBytes).map(BigInt)
+    const words = Array.from({ length: bytes.length / 4 }, (_, i) =>
+      bytes.slice(4 * i, 4 * i + 4).reduceRight((word, byte) => (word << 8n) | byte, 0n),
+    )
+    table(lines, `LAST_BLOCKS_${blockBytes}`, about, 32, words)
+  }
   return [{ name: 'hash-constants.ts', text: lines.toString() }]
 }

@@ -72,6 +72,70 @@ export function sha256Run(lanes: usize, blocks: i32, states: usize, words: usize
 }
 
 /**
+ * Reads 64 bytes at each of 4 addresses as words and makes a last block of them: `masks` has the
+ * address of a lane's mask, which keeps the bytes of the message; 128 bytes on stands what marks their end.
+ */
+export function sha256Last(lanes: usize, masks: usize, words: usize): void {
+  const p0 = <usize>load<u32>(lanes, 0)
+  const p1 = <usize>load<u32>(lanes, 4)
+  const p2 = <usize>load<u32>(lanes, 8)
+  const p3 = <usize>load<u32>(lanes, 12)
+  const m0 = <usize>load<u32>(masks, 0)
+  const m1 = <usize>load<u32>(masks, 4)
+  const m2 = <usize>load<u32>(masks, 8)
+  const m3 = <usize>load<u32>(masks, 12)
+  const swap = v128.load(SHA_BYTE_SWAP)
+  const x000 = v128.swizzle(v128.or(v128.and(v128.load(p0, 0), v128.load(m0, 0)), v128.load(m0, 128)), swap)
+  const x001 = v128.swizzle(v128.or(v128.and(v128.load(p1, 0), v128.load(m1, 0)), v128.load(m1, 128)), swap)
+  const x002 = v128.swizzle(v128.or(v128.and(v128.load(p2, 0), v128.load(m2, 0)), v128.load(m2, 128)), swap)
+  const x003 = v128.swizzle(v128.or(v128.and(v128.load(p3, 0), v128.load(m3, 0)), v128.load(m3, 128)), swap)
+  const y000 = v128.shuffle<i32>(x000, x001, 0, 4, 1, 5)
+  const y001 = v128.shuffle<i32>(x000, x001, 2, 6, 3, 7)
+  const y002 = v128.shuffle<i32>(x002, x003, 0, 4, 1, 5)
+  const y003 = v128.shuffle<i32>(x002, x003, 2, 6, 3, 7)
+  v128.store(words, v128.shuffle<i64>(y000, y002, 0, 2), 0)
+  v128.store(words, v128.shuffle<i64>(y000, y002, 1, 3), 16)
+  v128.store(words, v128.shuffle<i64>(y001, y003, 0, 2), 32)
+  v128.store(words, v128.shuffle<i64>(y001, y003, 1, 3), 48)
+  const x010 = v128.swizzle(v128.or(v128.and(v128.load(p0, 16), v128.load(m0, 16)), v128.load(m0, 144)), swap)
+  const x011 = v128.swizzle(v128.or(v128.and(v128.load(p1, 16), v128.load(m1, 16)), v128.load(m1, 144)), swap)
+  const x012 = v128.swizzle(v128.or(v128.and(v128.load(p2, 16), v128.load(m2, 16)), v128.load(m2, 144)), swap)
+  const x013 = v128.swizzle(v128.or(v128.and(v128.load(p3, 16), v128.load(m3, 16)), v128.load(m3, 144)), swap)
+  const y010 = v128.shuffle<i32>(x010, x011, 0, 4, 1, 5)
+  const y011 = v128.shuffle<i32>(x010, x011, 2, 6, 3, 7)
+  const y012 = v128.shuffle<i32>(x012, x013, 0, 4, 1, 5)
+  const y013 = v128.shuffle<i32>(x012, x013, 2, 6, 3, 7)
+  v128.store(words, v128.shuffle<i64>(y010, y012, 0, 2), 64)
+  v128.store(words, v128.shuffle<i64>(y010, y012, 1, 3), 80)
+  v128.store(words, v128.shuffle<i64>(y011, y013, 0, 2), 96)
+  v128.store(words, v128.shuffle<i64>(y011, y013, 1, 3), 112)
+  const x020 = v128.swizzle(v128.or(v128.and(v128.load(p0, 32), v128.load(m0, 32)), v128.load(m0, 160)), swap)
+  const x021 = v128.swizzle(v128.or(v128.and(v128.load(p1, 32), v128.load(m1, 32)), v128.load(m1, 160)), swap)
+  const x022 = v128.swizzle(v128.or(v128.and(v128.load(p2, 32), v128.load(m2, 32)), v128.load(m2, 160)), swap)
+  const x023 = v128.swizzle(v128.or(v128.and(v128.load(p3, 32), v128.load(m3, 32)), v128.load(m3, 160)), swap)
+  const y020 = v128.shuffle<i32>(x020, x021, 0, 4, 1, 5)
+  const y021 = v128.shuffle<i32>(x020, x021, 2, 6, 3, 7)
+  const y022 = v128.shuffle<i32>(x022, x023, 0, 4, 1, 5)
+  const y023 = v128.shuffle<i32>(x022, x023, 2, 6, 3, 7)
+  v128.store(words, v128.shuffle<i64>(y020, y022, 0, 2), 128)
+  v128.store(words, v128.shuffle<i64>(y020, y022, 1, 3), 144)
+  v128.store(words, v128.shuffle<i64>(y021, y023, 0, 2), 160)
+  v128.store(words, v128.shuffle<i64>(y021, y023, 1, 3), 176)
+  const x030 = v128.swizzle(v128.or(v128.and(v128.load(p0, 48), v128.load(m0, 48)), v128.load(m0, 176)), swap)
+  const x031 = v128.swizzle(v128.or(v128.and(v128.load(p1, 48), v128.load(m1, 48)), v128.load(m1, 176)), swap)
+  const x032 = v128.swizzle(v128.or(v128.and(v128.load(p2, 48), v128.load(m2, 48)), v128.load(m2, 176)), swap)
+  const x033 = v128.swizzle(v128.or(v128.and(v128.load(p3, 48), v128.load(m3, 48)), v128.load(m3, 176)), swap)
+  const y030 = v128.shuffle<i32>(x030, x031, 0, 4, 1, 5)
+  const y031 = v128.shuffle<i32>(x030, x031, 2, 6, 3, 7)
+  const y032 = v128.shuffle<i32>(x032, x033, 0, 4, 1, 5)
+  const y033 = v128.shuffle<i32>(x032, x033, 2, 6, 3, 7)
+  v128.store(words, v128.shuffle<i64>(y030, y032, 0, 2), 192)
+  v128.store(words, v128.shuffle<i64>(y030, y032, 1, 3), 208)
+  v128.store(words, v128.shuffle<i64>(y031, y033, 0, 2), 224)
+  v128.store(words, v128.shuffle<i64>(y031, y033, 1, 3), 240)
+}
+
+/**
  * One block in each lane: `states` has 8 rows and is changed in place, `words` has 64 rows of which
  * the first 16 hold the message; a row has one word of every lane, 16 bytes.
  */
