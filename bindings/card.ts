@@ -78,7 +78,7 @@ const STOP_STEP = 10
 
 export class CardDriver implements Card {
   readonly abiVersion = ABI_VERSION
-  readonly build = cardBuild().build ?? 'unknown'
+  readonly build = cardBuild() ?? 'unknown'
   readonly aspCount: number
   /** for the ASP workers: instantiate(module, memory), then init(asp) */
   readonly module: WebAssembly.Module

@@ -1,11 +1,15 @@
 // The module of the card as Node sees it: its exports, and how an instance is made.
 //
-// Two artefacts of one source: the gateway build imports one shared memory (env.memory), the embeddable build
+// Two builds of one source: the gateway build imports one shared memory (env.memory), the embeddable build
 // brings a memory of its own and imports nothing. Both export the same functions. An instance belongs to one
 // thread; call its functions from there only.
+//
+// Each build comes twice: with plain SIMD, and with relaxed SIMD, whose byte selection is one instruction where
+// the plain one takes two or three. No result depends on it. The gateway takes what the runtime can do;
+// ASEGATE_CARD=plain (or relaxed) in the environment decides otherwise.
 
 import { createHash } from 'node:crypto'
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { ABI_VERSION } from '../dataplane-as/abi.ts'
 
@@ -89,30 +93,50 @@ export function requireFeatures(): void {
   }
 }
 
+/** The instruction set of an artefact. */
+export type Simd = 'plain' | 'relaxed'
+
+/** (func (drop (i8x16.relaxed_swizzle (v128.const 0) (v128.const 0)))) */
+const RELAXED = [
+  [0, 97, 115, 109, 1, 0, 0, 0, 1, 4, 1, 96, 0, 0, 3, 2, 1, 0, 10, 44, 1, 42, 0],
+  [253, 12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+  [253, 12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+  [253, 128, 2, 26, 11],
+].flat()
+
+/** The best instruction set of this runtime, or the one that ASEGATE_CARD names. Throws when it names another. */
+export function cardSimd(wanted = process.env.ASEGATE_CARD): Simd {
+  if (wanted === 'plain' || wanted === 'relaxed') return wanted
+  if (wanted !== undefined && wanted !== '')
+    throw new Error(`ASEGATE_CARD is "${wanted}": it can be "plain" or "relaxed", or stay unset`)
+  return WebAssembly.validate(new Uint8Array(RELAXED)) ? 'relaxed' : 'plain'
+}
+
 /** Path of a built artefact; `npm run build` makes it. */
-export function artefactPath(build: 'gateway' | 'embed'): string {
-  const name = build === 'gateway' ? 'asegate-card-gateway.wasm' : 'asegate-card.wasm'
+export function artefactPath(build: 'gateway' | 'embed', simd: Simd = cardSimd()): string {
+  const name = `asegate-card${build === 'gateway' ? '-gateway' : ''}${simd === 'relaxed' ? '-relaxed' : ''}.wasm`
   return fileURLToPath(new URL(`../build/${name}`, import.meta.url))
 }
 
-/** What this installation would run: ABI version, and the first digits of the artefact's SHA-256 (null: not built). */
-export function cardBuild(): { abi: number; build: string | null } {
-  try {
-    const hash = createHash('sha256').update(readFileSync(artefactPath('gateway')))
-    return { abi: ABI_VERSION, build: hash.digest('hex').slice(0, 12) }
-  } catch {
-    return { abi: ABI_VERSION, build: null }
-  }
+/**
+ * What this installation would run: the first digits of the artefact's SHA-256 and its instruction set, as in
+ * `0123456789ab-relaxed`; null when it was not built.
+ */
+export function cardBuild(): string | null {
+  const simd = cardSimd()
+  const path = artefactPath('gateway', simd)
+  if (!existsSync(path)) return null
+  return `${createHash('sha256').update(readFileSync(path)).digest('hex').slice(0, 12)}-${simd}`
 }
 
 /** Reads and compiles an artefact. Throws when it was not built. */
-export function loadModule(build: 'gateway' | 'embed' = 'gateway'): WebAssembly.Module {
+export function loadModule(build: 'gateway' | 'embed' = 'gateway', simd = cardSimd()): WebAssembly.Module {
   requireFeatures()
   let bytes: Uint8Array<ArrayBuffer>
   try {
-    bytes = new Uint8Array(readFileSync(artefactPath(build)))
+    bytes = new Uint8Array(readFileSync(artefactPath(build, simd)))
   } catch {
-    throw new Error(`${artefactPath(build)} is missing: run "npm run build"`)
+    throw new Error(`${artefactPath(build, simd)} is missing: run "npm run build"`)
   }
   return new WebAssembly.Module(bytes)
 }

@@ -1,4 +1,5 @@
-// npm run build: both artefacts of the card, from one source.
+// npm run build: the artefacts of the card, from one source: the gateway's and the embeddable one, each with plain SIMD
+// and with relaxed SIMD for runtimes that have it. All export and import the same.
 //
 // Compiling takes seconds, so it is skipped when sources, options and compiler are those of the last build (a hash
 // of their content, kept in build/). Generated kernels are brought up to date first.
@@ -25,7 +26,9 @@ const output = join(root, 'build')
 const stampFile = join(output, 'card.sha256')
 const targets = [
   { name: 'gateway', file: 'asegate-card-gateway.wasm' },
+  { name: 'gateway-relaxed', file: 'asegate-card-gateway-relaxed.wasm' },
   { name: 'embed', file: 'asegate-card.wasm' },
+  { name: 'embed-relaxed', file: 'asegate-card-relaxed.wasm' },
 ]
 
 /** Every source of the card: all files below dataplane-as/ but generators, which only write other sources. */
@@ -78,5 +81,5 @@ export function build(): boolean {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  console.log(build() ? 'card: both artefacts built' : 'card: up to date')
+  console.log(build() ? 'card: all artefacts built' : 'card: up to date')
 }

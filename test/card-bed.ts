@@ -4,13 +4,21 @@
 
 import { CardDriver, type CardOptions } from '../bindings/card.ts'
 import { CardMemory } from '../bindings/memory.ts'
-import { type CardExports, instantiate, loadModule } from '../bindings/wasm.ts'
+import { type CardExports, cardSimd, instantiate, loadModule, type Simd } from '../bindings/wasm.ts'
 import type { CardEvent, CardSa, CardTunnel, IkeDatagram } from '../control/ports.ts'
 import * as abi from '../dataplane-as/abi.ts'
 import { build } from '../dataplane-as/build.ts'
+import { currentSimd } from './simd.ts'
 
 build()
-const module = loadModule()
+const modules = new Map<Simd, WebAssembly.Module>()
+
+/** The gateway module with the instruction set that tests are at, compiled once. */
+function moduleInUse(): WebAssembly.Module {
+  const simd = currentSimd() ?? cardSimd()
+  if (!modules.has(simd)) modules.set(simd, loadModule('gateway', simd))
+  return modules.get(simd)!
+}
 
 /** small tables: layout and start cost microseconds */
 const SMALL = { sas: 64, tunnels: 32, devices: 16, selectors: 256, fibNodes: 256, memoryBytes: 8 << 20 }
@@ -62,7 +70,7 @@ export class CardBed {
     const doorbell = lazy ? () => {} : (asp: number) => void cards[asp - 1]?.mailbox()
     this.driver = new CardDriver({
       ...SMALL,
-      module,
+      module: moduleInUse(),
       doorbell,
       onIke: (message) => this.ike.push(message),
       ...card,
@@ -75,7 +83,7 @@ export class CardBed {
 
   /** a new instance for an ASP, as after a trap */
   rebuild(asp: number): void {
-    const card = instantiate(module, this.driver.memory)
+    const card = instantiate(this.driver.module, this.driver.memory)
     const error = card.init(asp)
     if (error !== 0) throw new Error(`init: ${error}`)
     this.cards[asp - 1] = card

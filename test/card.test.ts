@@ -7,6 +7,7 @@ import { CardBed, tunnelOf } from './card-bed.ts'
 import { addLane, builtSuites, type Lane, same } from './card-gateway.ts'
 import { seal, unseal } from './oracle/esp.ts'
 import { checksum, packetOf } from './packets.ts'
+import { ALL_SIMD, useSimd } from './simd.ts'
 
 const families = (index: number): 4 | 6 => (index % 3 === 0 ? 6 : 4)
 
@@ -33,25 +34,28 @@ describe('ESP out and in', () => {
     assert.deepEqual(bed.drops(), {})
   })
 
-  test('every suite, with and without ESN, random keys, sizes and lane mixes', () => {
-    const bed = new CardBed({ sas: 256, tunnels: 128, devices: 128, memoryBytes: 16 << 20 })
-    const lanes = builtSuites.flatMap((suite, index) => [
-      addLane(bed, 2 * index, suite),
-      addLane(bed, 2 * index + 1, { ...suite, esn: true }),
-    ])
-    for (const lane of lanes) startAt(bed, lane, 0xfffffff0n)
-    const lane = fc.nat(lanes.length - 1)
-    const burst = fc.array(fc.record({ lane, length: fc.integer({ min: 44, max: 1500 }) }), {
-      minLength: 1,
-      maxLength: 256,
-      size: 'max',
+  for (const simd of ALL_SIMD)
+    test(`every suite, with and without ESN, random keys, sizes and lane mixes, ${simd} SIMD`, (t) => {
+      t.after(() => useSimd(undefined))
+      useSimd(simd)
+      const bed = new CardBed({ sas: 256, tunnels: 128, devices: 128, memoryBytes: 16 << 20 })
+      const lanes = builtSuites.flatMap((suite, index) => [
+        addLane(bed, 2 * index, suite),
+        addLane(bed, 2 * index + 1, { ...suite, esn: true }),
+      ])
+      for (const lane of lanes) startAt(bed, lane, 0xfffffff0n)
+      const lane = fc.nat(lanes.length - 1)
+      const burst = fc.array(fc.record({ lane, length: fc.integer({ min: 44, max: 1500 }) }), {
+        minLength: 1,
+        maxLength: 256,
+        size: 'max',
+      })
+      fc.assert(
+        fc.property(burst, (packets) => mixedBurst(bed, lanes, packets)),
+        { numRuns: 30 },
+      )
+      assert.deepEqual(Object.keys(bed.drops()).sort(), ['sa-expired', 'sequence-exhausted'])
     })
-    fc.assert(
-      fc.property(burst, (packets) => mixedBurst(bed, lanes, packets)),
-      { numRuns: 30 },
-    )
-    assert.deepEqual(Object.keys(bed.drops()).sort(), ['sa-expired', 'sequence-exhausted'])
-  })
 
   /** Lets a lane go on behind `sequence`, so that ESN suites cross 2^32. */
   function startAt(bed: CardBed, lane: Lane, sequence: bigint): void {

@@ -84,7 +84,7 @@ export class KernelBench {
   private readonly floor = KERNEL_FREE_FROM + KERNEL_SCRATCH_BYTES
   private top = KERNEL_MEMORY_BYTES
 
-  constructor(variant: Variant = 'plain') {
+  constructor(variant?: Variant) {
     this.kernels = instantiateKernels(variant)
     this.bytes = new Uint8Array(this.kernels.memory.buffer)
     this.view = new DataView(this.kernels.memory.buffer)

@@ -7,6 +7,8 @@ import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import type { Simd } from '../bindings/wasm.ts'
+import { currentSimd } from './simd.ts'
 
 /** The exports: addresses and lengths in bytes (see dataplane-as/crypto). */
 export type Kernels = {
@@ -44,10 +46,10 @@ const entries = ['aes.ts', 'aes-cbc.ts', 'aes-gcm.ts', 'chacha-poly.ts', 'des.ts
 const options = ['--config', 'none', '-O3', '--noAssert', '--runtime', 'stub', '--enable', 'simd']
 
 /** The instruction set of a module: one may be compiled with relaxed SIMD, which not every engine has. */
-export type Variant = 'plain' | 'relaxed'
+export type Variant = Simd
 
 /** A new instance with a memory of its own. */
-export function instantiateKernels(variant: Variant = 'plain'): Kernels {
+export function instantiateKernels(variant: Variant = currentSimd() ?? 'plain'): Kernels {
   const instance = new WebAssembly.Instance(new WebAssembly.Module(readFileSync(kernelFile(variant))))
   const kernels = instance.exports as unknown as Kernels
   const free = new Uint8Array(kernels.memory.buffer, KERNEL_FREE_FROM)

@@ -56,7 +56,7 @@ async function replaceBy(node, argv) {
   }
 }
 
-/** Written by dataplane-as/build.ts when both artefacts are made; its time is that of the last look at the sources. */
+/** Written by dataplane-as/build.ts when all artefacts are made; its time is that of the last look at the sources. */
 function stampOf(root) {
   return join(root, 'build', 'card.sha256')
 }
@@ -67,7 +67,8 @@ function stampOf(root) {
  */
 export function cardIsStale(root) {
   if (!existsSync(join(root, 'dataplane-as', 'build.ts'))) return false
-  const artefacts = ['asegate-card-gateway.wasm', 'asegate-card.wasm'].map((name) =>
+  const names = ['gateway', 'gateway-relaxed'].map((name) => `asegate-card-${name}.wasm`)
+  const artefacts = [...names, 'asegate-card.wasm', 'asegate-card-relaxed.wasm'].map((name) =>
     join(root, 'build', name),
   )
   if (![...artefacts, stampOf(root)].every(existsSync)) return true

@@ -1,5 +1,7 @@
 /** Runs batches of vector cases through the WASM kernels: the lanes of a call hold different keys and lengths. */
+import type { Simd } from '../../bindings/wasm.ts'
 import { type CipherMessage, type HashMessage, type HashName, KernelBench } from '../kernel-jobs.ts'
+import { currentSimd } from '../simd.ts'
 import type { VectorResult } from './kind.ts'
 import { hexText } from './rsp.ts'
 
@@ -9,12 +11,13 @@ export type CipherCase = { id: string; message: CipherMessage; expected: Uint8Ar
 /** A hash case; `valid` false means that the kernel must not come to `expected`. */
 export type HashCase = { id: string; message: HashMessage; expected: Uint8Array; valid: boolean }
 
-let shared: KernelBench | undefined
+const shared = new Map<Simd | undefined, KernelBench>()
 
-/** The instance that all kinds use; compiled when first needed. */
+/** The instance that all kinds use, one for each instruction set; compiled when first needed. */
 export function kernelBench(): KernelBench {
-  shared ??= new KernelBench()
-  return shared
+  const simd = currentSimd()
+  if (!shared.has(simd)) shared.set(simd, new KernelBench())
+  return shared.get(simd)!
 }
 
 /** Runs AES-CBC cases, those of one key length in one call; the results stand in the order of the cases. */

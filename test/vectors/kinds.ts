@@ -12,6 +12,26 @@ import { nistEcdh, nistRsa, wycheproofEcdh, wycheproofRsa, wycheproofX25519 } fr
 import { wycheproofCbc } from './kind-wycheproof-cbc.ts'
 import { x509Chains } from './kind-x509.ts'
 
+/** Kinds whose cases run on the card or its kernels. */
+export const computedByCard: ReadonlySet<VectorKind> = new Set([
+  nistAesCbc,
+  nistAesExamples,
+  nistDes,
+  nistDesExamples,
+  wycheproofCbc,
+  rfcHmac,
+  nistHmac,
+  wycheproofHmac,
+  wycheproofAead,
+  nistGcm,
+  nistGcmExamples,
+  ahGenerated,
+  espGenerated,
+  espNegative,
+  replayDecisions,
+  rfcPackets,
+])
+
 /** All kinds; the first whose `matches` accepts a file runs it. */
 export const vectorKinds: readonly VectorKind[] = [
   nistAesCbc,

@@ -1,9 +1,11 @@
 /** One ESP packet of a vector file through the card: its SA, its number, in and out. */
 
 import { refuseSuite } from '../../bindings/card-sa.ts'
+import type { Simd } from '../../bindings/wasm.ts'
 import type { CardSa, EspCipher, Integrity, TrafficSelector } from '../../control/ports.ts'
 import * as abi from '../../dataplane-as/abi.ts'
 import { type Arrival, CardBed, saOf, tunnelOf } from '../card-bed.ts'
+import { currentSimd } from '../simd.ts'
 import { hexBytes } from './rsp.ts'
 
 /** Fields that the packet files share; hex and numbers as in the files. */
@@ -58,12 +60,13 @@ export function fullNumber({ seq, esn_high }: Pick<PacketCase, 'seq' | 'esn_high
   return (BigInt(esn_high ?? 0) << 32n) | BigInt(seq)
 }
 
-let shared: CardBed | undefined
+const shared = new Map<Simd | undefined, CardBed>()
 
-/** The card that all cases use, one after the other. */
+/** The card that all cases use, one after the other; one for each instruction set. */
 function bed(): CardBed {
-  shared ??= new CardBed()
-  return shared
+  const simd = currentSimd()
+  if (!shared.has(simd)) shared.set(simd, new CardBed())
+  return shared.get(simd)!
 }
 
 /** A card with the case's SAs in it, both just before the case's number. */
