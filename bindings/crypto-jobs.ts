@@ -22,6 +22,7 @@ import {
   publicKeyOf,
   wireValue,
 } from './dh-groups.ts'
+import { decapsulateKem, encapsulateKem, generateKem } from './kem.ts'
 
 type Job<K extends CryptoJob['kind']> = Extract<CryptoJob, { kind: K }>
 
@@ -44,6 +45,12 @@ function execute(job: CryptoJob): Promise<CryptoResult> {
       return generate(job.group)
     case 'dh-derive':
       return derive(job)
+    case 'kem-generate':
+      return generateKem(job.kem)
+    case 'kem-encapsulate':
+      return encapsulateKem(job.kem, job.peerPublic)
+    case 'kem-decapsulate':
+      return decapsulateKem(job.kem, job.privateValue, job.ciphertext)
     case 'sign':
       return signData(job)
     case 'verify':

@@ -213,11 +213,17 @@ export interface CryptoJobs {
 }
 
 export type DhGroup = 1 | 2 | 5 | 14 | 15 | 16 | 17 | 18 | 19 | 20 | 21 | 31
+/** Key encapsulation of FIPS 203, by parameter set. */
+export type Kem = 'mlkem-512' | 'mlkem-768' | 'mlkem-1024'
 export type SignatureHash = 'sha1' | 'sha256' | 'sha384' | 'sha512'
 export type CryptoJob =
   | { kind: 'dh-generate'; group: DhGroup }
   /** peerPublic has passed the checks of RFC 6989 before it comes here */
   | { kind: 'dh-derive'; group: DhGroup; privateValue: Uint8Array; peerPublic: Uint8Array }
+  | { kind: 'kem-generate'; kem: Kem }
+  /** peerPublic and ciphertext have passed the checks of FIPS 203 §7.2, §7.3 before they come here */
+  | { kind: 'kem-encapsulate'; kem: Kem; peerPublic: Uint8Array }
+  | { kind: 'kem-decapsulate'; kem: Kem; privateValue: Uint8Array; ciphertext: Uint8Array }
   | { kind: 'sign'; key: PrivateKey; algorithm: SignatureAlgorithm; data: Uint8Array }
   | {
       kind: 'verify'
@@ -235,6 +241,10 @@ export type PrivateKey = import('node:crypto').KeyObject
 export type CryptoResult =
   | { kind: 'dh-generate'; publicValue: Uint8Array; privateValue: Uint8Array }
   | { kind: 'dh-derive'; secret: Uint8Array }
+  /** privateValue: the seed of 64 bytes, d | z (FIPS 203 §7.1) */
+  | { kind: 'kem-generate'; publicValue: Uint8Array; privateValue: Uint8Array }
+  | { kind: 'kem-encapsulate'; ciphertext: Uint8Array; secret: Uint8Array }
+  | { kind: 'kem-decapsulate'; secret: Uint8Array }
   | { kind: 'sign'; signature: Uint8Array }
   | { kind: 'verify'; valid: boolean }
   | { kind: 'failed'; reason: string }

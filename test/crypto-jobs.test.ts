@@ -4,7 +4,8 @@ import assert from 'node:assert/strict'
 import { createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto'
 import { test } from 'node:test'
 import { PoolCryptoJobs } from '../bindings/crypto-jobs.ts'
-import type { CryptoResult, DhGroup, SignatureAlgorithm } from '../control/ports.ts'
+import { runCryptoJob } from '../control/crypto/jobs.ts'
+import type { CryptoJob, CryptoResult, DhGroup, SignatureAlgorithm } from '../control/ports.ts'
 
 const jobs = new PoolCryptoJobs()
 const hex = (text: string) => Uint8Array.from(Buffer.from(text.replace(/\s/g, ''), 'hex'))
@@ -36,6 +37,29 @@ for (const [group, wire, secret] of LENGTHS)
     ])
     assert.equal(left.length, secret)
     assert.deepEqual(left, right)
+  })
+
+for (const kem of ['mlkem-512', 'mlkem-768', 'mlkem-1024'] as const)
+  test(`${kem}: the pool and the reference open what the other made, and refuse what is none`, async () => {
+    const reference = { run: async (job: CryptoJob) => runCryptoJob(job) }
+    for (const [one, other] of [
+      [jobs, reference],
+      [reference, jobs],
+    ]) {
+      const { publicValue: peerPublic, privateValue } = expect(
+        await one.run({ kind: 'kem-generate', kem }),
+        'kem-generate',
+      )
+      const sent = expect(await other.run({ kind: 'kem-encapsulate', kem, peerPublic }), 'kem-encapsulate')
+      const { ciphertext } = sent
+      const opened = await one.run({ kind: 'kem-decapsulate', kem, privateValue, ciphertext })
+      assert.deepEqual(expect(opened, 'kem-decapsulate').secret, sent.secret)
+      const short = peerPublic.slice(1)
+      const bad = await one.run({ kind: 'kem-encapsulate', kem, peerPublic: short })
+      assert.equal(bad.kind, 'failed')
+      const cut = { kind: 'kem-decapsulate', kem, privateValue, ciphertext: ciphertext.slice(1) } as const
+      assert.equal((await one.run(cut)).kind, 'failed')
+    }
   })
 
 async function generate(group: DhGroup) {

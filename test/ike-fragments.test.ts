@@ -64,7 +64,7 @@ function receive(
 ): Decoded<Payload[] | null> {
   let last: Decoded<Payload[] | null> = { ok: true, value: null }
   for (const each of datagrams) last = openFragment(each, fragmentOf(each), keys, reassembly, now)
-  return last
+  return last.ok ? { ok: true, value: last.value } : last
 }
 
 const waits = { ok: true, value: null }

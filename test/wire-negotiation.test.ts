@@ -175,7 +175,7 @@ test('proposals read like the configuration', () => {
       { type: 9, id: 3 },
     ],
   }
-  assert.equal(describeProposal(odd), 'protocol 7: aes-ctr-256 | encr-99, type9-3')
+  assert.equal(describeProposal(odd), 'protocol 7: aes-ctr-256 | encr-99, ke-3')
 })
 
 test('E7, B9: an answer must be one proposal of ours, unchanged', () => {

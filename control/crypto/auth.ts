@@ -24,7 +24,8 @@ export const AuthMethodId = { RSA: 1, PSK: 2, SIGNATURE: 14 } as const
 
 /**
  * The octets that AUTH covers (§2.15): the sender's IKE_SA_INIT message as it was on the wire | the other side's
- * nonce | prf(SK_p, body of the sender's ID payload). skP and idRaw are the sender's; idRaw with reserved bytes as received.
+ * nonce | prf(SK_p, body of the sender's ID payload) [| IntAuth, RFC 9242 §3.3.2]. skP and idRaw are the sender's; idRaw
+ * with reserved bytes as received.
  */
 export function authOctets(
   message: Uint8Array,
@@ -32,8 +33,9 @@ export function authOctets(
   prfHash: HashName,
   skP: Uint8Array,
   idRaw: Uint8Array,
+  intAuth: Uint8Array = new Uint8Array(0),
 ): Uint8Array {
-  return concat(message, nonce, prf(prfHash, skP, idRaw))
+  return concat(message, nonce, prf(prfHash, skP, idRaw), intAuth)
 }
 
 const keyPad = new TextEncoder().encode('Key Pad for IKEv2')

@@ -1,4 +1,4 @@
-// Public-key work as jobs: DH key pairs and secrets, signatures. Rooms return a job and continue on its result.
+// Public-key work as jobs: DH and ML-KEM key pairs and secrets, signatures. Rooms return a job and continue on its result.
 //
 // runCryptoJob computes in place: the reference, for tests, for gateways whose wires live in one process, and for
 // certificate signatures (0.04 ms each). A daemon puts the long jobs on the thread pool through the CryptoJobs port.
@@ -7,15 +7,20 @@ import {
   constants,
   createPrivateKey,
   createPublicKey,
+  decapsulate,
   diffieHellman,
+  encapsulate,
   generateKeyPairSync,
   type KeyObject,
+  randomFillSync,
   sign,
   verify,
 } from 'node:crypto'
-import type { CryptoJob, CryptoResult, DhGroup, SignatureAlgorithm } from '../ports.ts'
+import type { CryptoJob, CryptoResult, DhGroup, Kem, SignatureAlgorithm } from '../ports.ts'
+import { copy } from '../wire/bytes.ts'
 import { pkcs8ToPrivate, privateToPkcs8, publicToSpki, secretLength, spkiToPublic } from './dh.ts'
 import { groups } from './groups.ts'
+import { kemSeedLength, kemSeedToPkcs8, kemToSpki, spkiToKem } from './kem.ts'
 import { publicKeyFault } from './public-key.ts'
 import { wipe } from './suite.ts'
 
@@ -66,6 +71,37 @@ function secretResult(job: Job<'dh-derive'>, raw: Buffer): CryptoResult {
   wipe(raw)
   const isZero = job.group === 31 && secret.every((byte) => byte === 0)
   return isZero ? failed('shared secret is zero') : { kind: 'dh-derive', secret }
+}
+
+function kemPrivateKey(kem: Kem, seed: Uint8Array): KeyObject {
+  const pkcs8 = kemSeedToPkcs8(kem, seed)
+  const key = createPrivateKey({ key: Buffer.from(pkcs8.buffer), format: 'der', type: 'pkcs8' })
+  wipe(pkcs8)
+  return key
+}
+
+function kemPublicKey(kem: Kem, value: Uint8Array): KeyObject {
+  return createPublicKey({ key: Buffer.from(kemToSpki(kem, value)), format: 'der', type: 'spki' })
+}
+
+function generateKem(kem: Kem): CryptoResult {
+  const privateValue = randomFillSync(new Uint8Array(kemSeedLength))
+  const spki = createPublicKey(kemPrivateKey(kem, privateValue)).export({ type: 'spki', format: 'der' })
+  return { kind: 'kem-generate', publicValue: spkiToKem(spki), privateValue }
+}
+
+function encapsulateKem({ kem, peerPublic }: Job<'kem-encapsulate'>): CryptoResult {
+  const { ciphertext, sharedKey } = encapsulate(kemPublicKey(kem, peerPublic))
+  const secret = copy(sharedKey)
+  wipe(sharedKey)
+  return { kind: 'kem-encapsulate', ciphertext: copy(ciphertext), secret }
+}
+
+function decapsulateKem({ kem, privateValue, ciphertext }: Job<'kem-decapsulate'>): CryptoResult {
+  const sharedKey = decapsulate(kemPrivateKey(kem, privateValue), ciphertext)
+  const secret = copy(sharedKey)
+  wipe(sharedKey)
+  return { kind: 'kem-decapsulate', secret }
 }
 
 /** Key options of node:crypto for a signature algorithm: PSS with a salt as long as the hash (RFC 8017 §9.1). */
@@ -125,6 +161,12 @@ export function runCryptoJob(job: CryptoJob): CryptoResult {
         return generate(job.group)
       case 'dh-derive':
         return secretResult(job, diffieHellman(deriveKeys(job)))
+      case 'kem-generate':
+        return generateKem(job.kem)
+      case 'kem-encapsulate':
+        return encapsulateKem(job)
+      case 'kem-decapsulate':
+        return decapsulateKem(job)
       case 'sign':
         return runSign(job)
       case 'verify':

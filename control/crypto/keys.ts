@@ -28,6 +28,7 @@ export type IkeKeyInput = {
   spiI: bigint
   spiR: bigint
   sharedSecret: Uint8Array // g^ir, padded to the length of the prime
+  additional?: Uint8Array[] // secrets of IKE_FOLLOWUP_KE, in order
 }
 
 /** Cuts one stream into pieces of the given lengths, each in memory of its own, and wipes the stream. */
@@ -65,14 +66,25 @@ export function deriveIkeKeys(input: IkeKeyInput): IkeKeys {
   return expand(input, skeyseed(input))
 }
 
-/** SKEYSEED of a rekeyed IKE SA: prf(SK_d (old), g^ir (new) | Ni | Nr), with the PRF of the old SA (§2.18). */
+/**
+ * SKEYSEED of a rekeyed IKE SA: prf(SK_d (old), g^ir (new) | Ni | Nr [| SK(1) | ... SK(n)]), with the PRF of the old SA
+ * (§2.18, RFC 9370 §2.2.4).
+ */
 export function rekeySkeyseed(oldPrf: HashName, oldSkD: Uint8Array, input: IkeKeyInput): Uint8Array {
-  return prf(oldPrf, oldSkD, input.sharedSecret, input.ni, input.nr)
+  return prf(oldPrf, oldSkD, input.sharedSecret, input.ni, input.nr, ...(input.additional ?? []))
 }
 
 /** Keys of a rekeyed IKE SA (§2.18): SKEYSEED by the old SA's PRF and SK_d, the rest by the new suite. */
 export function deriveRekeyedIkeKeys(oldPrf: HashName, oldSkD: Uint8Array, input: IkeKeyInput): IkeKeys {
   return expand(input, rekeySkeyseed(oldPrf, oldSkD, input))
+}
+
+/**
+ * Keys after one more key exchange in IKE_INTERMEDIATE (RFC 9370 §2.2.2): SKEYSEED(n) = prf(SK_d(n-1), SK(n) | Ni | Nr),
+ * the rest as ever. sharedSecret is SK(n); prf, nonces and SPIs are those of IKE_SA_INIT. `keys` are not wiped.
+ */
+export function addKeyExchange(keys: IkeKeys, input: IkeKeyInput): IkeKeys {
+  return deriveRekeyedIkeKeys(input.prf, keys.d, input)
 }
 
 /** Zero-fills all seven keys. */
@@ -89,12 +101,13 @@ export type ChildKeyInput = {
   ni: Uint8Array // of the exchange that makes the Child SA: IKE_SA_INIT for the first one
   nr: Uint8Array
   sharedSecret: Uint8Array | null // g^ir (new) with PFS
+  additional?: Uint8Array[] // secrets of IKE_FOLLOWUP_KE, in order
   cipher: EspCipher
   integrity: Integrity | null
 }
 
 /**
- * KEYMAT = prf+(SK_d, [g^ir (new) |] Ni | Nr), cut per direction into encryption key, then integrity key;
+ * KEYMAT = prf+(SK_d, [g^ir (new) |] Ni | Nr [| SK(1) | ... SK(n)]), cut per direction into encryption key, then integrity key;
  * initiator to responder comes first (§2.17). Initiator is who started this exchange.
  */
 export function childKeymat(input: ChildKeyInput): {
@@ -103,7 +116,12 @@ export function childKeymat(input: ChildKeyInput): {
 } {
   const encryption = cipherKeyLength(input.cipher)
   const integrity = isAead(input.cipher) ? 0 : integrityKeyLength(input.integrity)
-  const seed = concat(input.sharedSecret ?? new Uint8Array(0), input.ni, input.nr)
+  const seed = concat(
+    input.sharedSecret ?? new Uint8Array(0),
+    input.ni,
+    input.nr,
+    ...(input.additional ?? []),
+  )
   const stream = prfPlus(input.prf, input.skD, seed, 2 * (encryption + integrity))
   const [ei, ai, er, ar] = cut(stream, [encryption, integrity, encryption, integrity])
   wipe(seed)

@@ -12,8 +12,9 @@ import {
   headerLength,
   payloadWithHeader,
 } from '../wire/message.ts'
-import type { Decoded, HeaderFields, Payload, SkPart } from '../wire/types.ts'
+import type { Decoded, HeaderFields, Malformed, Payload, SkPart } from '../wire/types.ts'
 import { PayloadType } from '../wire/types.ts'
+import type { Inner } from './int-auth.ts'
 import { nextIv, pad, type SkKeys, seal, skSizes, syntax, unpad, unseal } from './sk-cipher.ts'
 import { wipe } from './suite.ts'
 
@@ -59,13 +60,17 @@ export function openBytes(datagram: Uint8Array, sk: SkPart, keys: SkKeys): Decod
   return plain.ok ? unpad(plain.value) : plain
 }
 
+/** Payloads of an opened message, and the bytes that they were. */
+export type Opened<T = Payload[]> = { ok: true; value: T; inner: Inner } | Malformed
+
 /**
  * Opens the SK part that decodeMessage found in the datagram and decodes the payloads inside.
  * `notify` in a refusal (INVALID_SYNTAX): the message was authentic, see openBytes.
  */
-export function open(datagram: Uint8Array, sk: SkPart, keys: SkKeys): Decoded<Payload[]> {
+export function open(datagram: Uint8Array, sk: SkPart, keys: SkKeys): Opened {
   const plain = openBytes(datagram, sk, keys)
   if (!plain.ok) return plain
   const payloads = decodePayloads(sk.nextPayload, plain.value)
-  return payloads.ok ? payloads : syntax(payloads)
+  const inner = { firstType: sk.nextPayload, bytes: plain.value }
+  return payloads.ok ? { ...payloads, inner } : syntax(payloads)
 }

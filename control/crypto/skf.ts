@@ -12,10 +12,10 @@ import {
   maxFragments,
   payloadWithHeader,
 } from '../wire/message.ts'
-import type { Decoded, FragmentMessage, HeaderFields, Payload } from '../wire/types.ts'
+import type { FragmentMessage, HeaderFields, Malformed, Payload } from '../wire/types.ts'
 import { PayloadType } from '../wire/types.ts'
 import type { Reassembly } from './reassembly.ts'
-import { protect } from './sk.ts'
+import { type Opened, protect } from './sk.ts'
 import { nextIv, pad, type SkKeys, seal, skSizes, syntax, unpad, unseal } from './sk-cipher.ts'
 import { wipe } from './suite.ts'
 
@@ -99,7 +99,7 @@ export function openFragment(
   keys: SkKeys,
   reassembly: Reassembly,
   now: number,
-): Decoded<Payload[] | null> {
+): Opened | { ok: true; value: null } | Malformed {
   const { header, skf } = message
   const refused = reassembly.judge(header, skf, now)
   if (refused) return refused
@@ -109,7 +109,9 @@ export function openFragment(
   if (!plain.ok) return { ok: false, reason: plain.reason, detail: plain.detail }
   const whole = reassembly.add(header, skf, plain.value, now)
   wipe(sealed.value)
-  if (!whole.ok || whole.value === null) return whole as Decoded<null>
-  const payloads = decodePayloads(whole.value.nextPayload, whole.value.bytes)
-  return payloads.ok ? payloads : syntax(payloads)
+  if (!whole.ok) return whole
+  if (whole.value === null) return { ok: true, value: null }
+  const { nextPayload: firstType, bytes } = whole.value
+  const payloads = decodePayloads(firstType, bytes)
+  return payloads.ok ? { ...payloads, inner: { firstType, bytes } } : syntax(payloads)
 }

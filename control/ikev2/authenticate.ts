@@ -10,6 +10,7 @@ import {
   encodeSignatureAuth,
   pskAuth,
 } from '../crypto/auth.ts'
+import { intAuthOctets } from '../crypto/int-auth.ts'
 import { equalSecrets, wipe } from '../crypto/suite.ts'
 import type { SignatureAlgorithm } from '../ports.ts'
 import type { PeerConfig } from '../sa/contract.ts'
@@ -30,13 +31,20 @@ function ownOctets(sa: IkeSa, idRaw: Uint8Array): Uint8Array {
   const { ownMessage, peerNonce } = sa.handshake!
   const { pi, pr } = sa.handshake!.proofKeys ?? sa.keys!
   const skP = sa.role === 'initiator' ? pi : pr
-  return authOctets(ownMessage, peerNonce, prfOf(sa), skP, idRaw)
+  return authOctets(ownMessage, peerNonce, prfOf(sa), skP, idRaw, intermediates(sa))
 }
 
 function peerOctets(sa: IkeSa, idRaw: Uint8Array): Uint8Array {
   const { peerMessage, nonce } = sa.handshake!
   const skP = sa.role === 'initiator' ? sa.keys!.pr : sa.keys!.pi
-  return authOctets(peerMessage, nonce, prfOf(sa), skP, idRaw)
+  return authOctets(peerMessage, nonce, prfOf(sa), skP, idRaw, intermediates(sa))
+}
+
+/** What the exchanges between IKE_SA_INIT and IKE_AUTH add, the same for both ends (RFC 9242 §3.3.2). */
+function intermediates(sa: IkeSa): Uint8Array | undefined {
+  const { intAuth } = sa.handshake!
+  const authMessageId = 1 + (sa.suite!.additionalKe?.length ?? 0)
+  return intAuth ? intAuthOctets(intAuth, authMessageId) : undefined
 }
 
 /** Our AUTH payload, or why there is none. */

@@ -87,9 +87,14 @@ export function launch(
 /** How long this request may stay unanswered, ms. */
 function patience(context: Context, sa: IkeSa, purpose: Purpose): number {
   const { retransmit } = context.options
-  if (purpose.kind === 'init' || purpose.kind === 'auth') return retransmit.giveUpMs
+  if (isSetUp(purpose)) return retransmit.giveUpMs
   if (purpose.kind === 'delete-ike' || purpose.kind === 'auth-failed') return DELETE_PATIENCE_MS
   return giveUpAfter(sa.peer?.dpd ?? null, retransmit)
+}
+
+/** True for the exchanges of an IKE SA that is not up yet. */
+export function isSetUp({ kind }: Purpose): boolean {
+  return kind === 'init' || kind === 'intermediate' || kind === 'auth'
 }
 
 /** An IKE SA that we leave is not worth more: three transmissions or four. */

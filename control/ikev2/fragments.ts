@@ -2,12 +2,13 @@
 //
 //   1 parse the clear part     2 find the SA     3 window     4 numbers, integrity, put aside     5 all there: the inside
 
+import { reassembledOctets } from '../crypto/int-auth.ts'
 import { unseal } from '../crypto/sk-cipher.ts'
 import { openFragment } from '../crypto/skf.ts'
 import type { IkeDatagram } from '../ports.ts'
 import { checkClearPayloads } from '../wire/legality.ts'
 import { decodeFragment } from '../wire/message.ts'
-import type { FragmentMessage } from '../wire/types.ts'
+import { Exchange, type FragmentMessage } from '../wire/types.ts'
 import { drop } from './context.ts'
 import { digestOf, receiveKeys } from './exchange.ts'
 import { deriveThen } from './late-keys.ts'
@@ -43,6 +44,7 @@ export function receiveFragment(context: Context, datagram: IkeDatagram) {
 /** The peer repeats all fragments of its request; one of them is enough to repeat the answer (§2.6.1). */
 function repeatForFirst(context: Context, sa: IkeSa, message: FragmentMessage, datagram: IkeDatagram) {
   if (message.skf.number > 1) return drop(context, 'ike-fragment-repeated', datagram.remote)
+  if (sa.state === 'auth') return repeatLast(context, sa, datagram)
   const inside = unseal(datagram.data, message.skf.offset, receiveKeys(sa))
   if (!inside.ok) return drop(context, inside.reason, datagram.remote)
   inside.value.fill(0)
@@ -64,6 +66,9 @@ function collect(context: Context, sa: IkeSa, message: FragmentMessage, datagram
   if (!whole.ok && !whole.notify) return drop(context, whole.reason, datagram.remote)
   if (skf.number === 1 && !header.response)
     sa.firstFragment = { messageId: header.messageId, digest: digestOf(datagram.data) }
-  if (whole.ok && whole.value === null) return
-  deliver(context, sa, header, whole.ok ? { ok: true, value: whole.value ?? [] } : whole, datagram)
+  if (!whole.ok) return deliver(context, sa, header, whole, datagram)
+  if (whole.value === null) return
+  const isCovered = header.exchange === Exchange.IKE_INTERMEDIATE
+  const octets = isCovered ? reassembledOctets(datagram.data, whole.inner) : null
+  deliver(context, sa, header, whole, datagram, octets)
 }

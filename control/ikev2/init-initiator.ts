@@ -22,10 +22,11 @@ import {
   type ProposalRefusal,
 } from '../wire/proposals.ts'
 import { Exchange, type Message, type Payload } from '../wire/types.ts'
-import { beginAuth } from './auth-initiator.ts'
+import { withoutIntermediate } from './additional-keys.ts'
 import { drop } from './context.ts'
 import { headerOf, launch } from './exchange.ts'
 import { failHandshake } from './handshake.ts'
+import { goOnWithKeys } from './intermediate-initiator.ts'
 import { compute } from './jobs.ts'
 import { mayReportInClear } from './limits.ts'
 import { floatPorts, judgeNat, natNotifies } from './nat.ts'
@@ -35,10 +36,11 @@ import { find, findAll, hasNotify, type Notify, notifies, notify } from './paylo
 import { reasonOfNotify, reportNoProposal, reportPeerError } from './reports.ts'
 import { createIkeSa, freshSpi } from './sas.ts'
 import type { Context, Handshake, IkeSa } from './state.ts'
-import { hashOf, offersGroup } from './suite.ts'
+import { expectAdditional, hasAdditional, hashOf, offersGroup } from './suite.ts'
 
 const nothing = new Uint8Array(0)
 const FRAGMENTATION = NotifyStatus.IKEV2_FRAGMENTATION_SUPPORTED
+const INTERMEDIATE = NotifyStatus.INTERMEDIATE_EXCHANGE_SUPPORTED
 
 /** -- (nothing) -> init: a new IKE SA for the tunnel; the key pair is computed first. */
 export function beginInit(context: Context, peer: PeerConfig, local: Address): IkeSa {
@@ -73,6 +75,8 @@ function newHandshake(context: Context, peer: PeerConfig): Handshake {
     natDetection: false,
     usesPpk: false,
     proofKeys: null,
+    additional: [],
+    intAuth: null,
     childless: false,
     clearError: null,
     candidates: [],
@@ -114,6 +118,7 @@ function initPayloads(context: Context, sa: IkeSa): Payload[] {
     notify(NotifyStatus.SIGNATURE_HASH_ALGORITHMS, hashes),
     ...(context.options.fragmentation ? [notify(FRAGMENTATION)] : []),
     ...(peer.ppk ? [notify(NotifyStatus.USE_PPK)] : []),
+    ...(suites.some(hasAdditional) ? [notify(INTERMEDIATE)] : []),
   ]
 }
 
@@ -201,6 +206,8 @@ function receiveAnswer(context: Context, sa: IkeSa, message: Message, datagram: 
   const { header, payloads } = message
   const choice = acceptIkeAnswer(find(payloads, 'SA')!.proposals, handshake.suites)
   if (!choice.ok) return refuseSuite(context, sa, choice.refusal, datagram)
+  if (hasAdditional(choice.suite) && !hasNotify(payloads, INTERMEDIATE))
+    return refuseSuite(context, sa, [withoutIntermediate(choice.proposal)], datagram)
   const ke = find(payloads, 'KE')!
   if (header.responderSpi === 0n || ke.group !== choice.suite.dhGroup || ke.group !== handshake.group) {
     return drop(context, 'ike-direction', datagram.remote)
@@ -214,6 +221,7 @@ function receiveAnswer(context: Context, sa: IkeSa, message: Message, datagram: 
   sa.lastInbound = context.now
   sa.fragmentation = context.options.fragmentation && hasNotify(payloads, FRAGMENTATION)
   keepAnswer(handshake, payloads, datagram)
+  expectAdditional(handshake, choice.suite)
   judgePath(context, sa, payloads, datagram)
   deriveAndGoOn(context, sa)
 }
@@ -256,7 +264,7 @@ function deriveAndGoOn(context: Context, sa: IkeSa): void {
   compute(context, sa, job, (later, result) => {
     if (result.kind !== 'dh-derive') return failHandshake(later, sa, 'no-answer')
     deriveKeys(sa, result.secret)
-    beginAuth(later, sa)
+    goOnWithKeys(later, sa)
   })
 }
 

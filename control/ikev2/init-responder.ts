@@ -8,8 +8,9 @@ import type { IkeSuite, PeerConfig } from '../sa/contract.ts'
 import { checkLegality } from '../wire/legality.ts'
 import { encodeMessage } from '../wire/message.ts'
 import { NotifyError, NotifyStatus } from '../wire/notify.ts'
-import { type Choice, chooseIkeProposal, encodeIkeProposals } from '../wire/proposals.ts'
+import { type Choice, chooseIkeProposal } from '../wire/proposals.ts'
 import { Exchange, type Header, type Message, type Payload, type Proposal } from '../wire/types.ts'
+import { withoutIntermediate } from './additional-keys.ts'
 import { certificateRequests } from './certificates.ts'
 import { drop } from './context.ts'
 import { digestOf, headerOf, keepResponse, sendAll } from './exchange.ts'
@@ -23,9 +24,11 @@ import { candidatesFor } from './peers.ts'
 import { reportNoProposal } from './reports.ts'
 import { createIkeSa, forget, freshSpi } from './sas.ts'
 import type { Context, Handshake, IkeSa } from './state.ts'
+import { expectAdditional, hasAdditional } from './suite.ts'
 
 const nothing = new Uint8Array(0)
 const FRAGMENTATION = NotifyStatus.IKEV2_FRAGMENTATION_SUPPORTED
+const INTERMEDIATE = NotifyStatus.INTERMEDIATE_EXCHANGE_SUPPORTED
 
 /** What a request has to pass; each step refuses or hands on. `message` is well-formed, responder SPI zero. */
 export function receiveInitRequest(context: Context, message: Message, datagram: IkeDatagram) {
@@ -83,7 +86,11 @@ function chooseSuite(
   datagram: IkeDatagram,
 ): Chosen | null {
   const offered = find(message.payloads, 'SA')!.proposals
-  const choices = peers.map((peer) => ({ peer, choice: chooseIkeProposal(offered, peer.ikeProposals) }))
+  const knowsIntermediate = hasNotify(message.payloads, INTERMEDIATE)
+  const choices = peers.map((peer) => ({
+    peer,
+    choice: choiceFor(offered, peer.ikeProposals, knowsIntermediate),
+  }))
   const first = choices.find(({ choice }) => choice.ok)
   if (!first?.choice.ok) {
     refuseSuites(context, message.header, peers, choices[0].choice, datagram)
@@ -93,6 +100,17 @@ function chooseSuite(
   const same = JSON.stringify(suite)
   const others = peers.filter((peer) => peer.ikeProposals.some((each) => JSON.stringify(each) === same))
   return { suite, proposal, peers: others }
+}
+
+/** An additional key exchange is for peers that know IKE_INTERMEDIATE (RFC 9370 §2.2.1). */
+function choiceFor(offered: Proposal[], suites: IkeSuite[], knowsIntermediate: boolean): Choice<IkeSuite> {
+  const choice = chooseIkeProposal(offered, suites)
+  if (!choice.ok || knowsIntermediate || !hasAdditional(choice.suite)) return choice
+  const plain = chooseIkeProposal(
+    offered,
+    suites.filter((suite) => !hasAdditional(suite)),
+  )
+  return plain.ok ? plain : { ok: false, refusal: [withoutIntermediate(choice.proposal)] }
 }
 
 /** The report compares with the first tunnel, the one that the operator most likely means. */
@@ -136,6 +154,7 @@ function accept(
     handshake: newHandshake(context, message, chosen, datagram),
   })
   sa.suite = suite
+  expectAdditional(sa.handshake!, suite)
   sa.endAt = context.now + context.options.halfOpenMs
   sa.workingOn = 0
   context.state.byInit.set(key, sa)
@@ -176,6 +195,8 @@ function newHandshake(context: Context, message: Message, chosen: Chosen, datagr
     natDetection: false,
     usesPpk: hasNotify(message.payloads, NotifyStatus.USE_PPK) && chosen.peers.some(({ ppk }) => ppk),
     proofKeys: null,
+    additional: [],
+    intAuth: null,
     childless: false,
     clearError: null,
     candidates: chosen.peers,
@@ -194,17 +215,17 @@ function answer(context: Context, sa: IkeSa, chosen: Chosen, datagram: IkeDatagr
 function answerPayloads(context: Context, sa: IkeSa, chosen: Chosen): Payload[] {
   const { dh, nonce, natDetection, usesPpk } = sa.handshake!
   const { suite, proposal, peers } = chosen
-  const [answer] = encodeIkeProposals([suite], nothing)
   const allowSha1 = peers.some((peer) => peer.allowSha1Signatures)
   const hashes = encodeHashAlgorithms(acceptedHashes(allowSha1))
   return [
-    { kind: 'SA', proposals: [{ ...answer, number: proposal.number }] },
+    { kind: 'SA', proposals: [{ ...proposal, spi: nothing }] },
     { kind: 'KE', group: dh!.group, data: dh!.publicValue },
     { kind: 'NONCE', data: nonce },
     ...(natDetection ? natNotifies(context, peers[0].natTraversal, sa, sa.local, sa.remote) : []),
     notify(NotifyStatus.SIGNATURE_HASH_ALGORITHMS, hashes),
     ...(sa.fragmentation ? [notify(FRAGMENTATION)] : []),
     ...(usesPpk ? [notify(NotifyStatus.USE_PPK)] : []),
+    ...(hasAdditional(suite) ? [notify(INTERMEDIATE)] : []),
     notify(NotifyStatus.CHILDLESS_IKEV2_SUPPORTED),
     ...certificateRequests(peers),
   ]

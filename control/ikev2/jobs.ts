@@ -56,12 +56,12 @@ export function cancelJobs(context: Context, sa: IkeSa): void {
   const { jobs } = sa
   sa.jobs = []
   for (const { job, abandon } of jobs) {
-    if (job.kind === 'dh-derive') wipe(job.privateValue)
+    if (job.kind === 'dh-derive' || job.kind === 'kem-decapsulate') wipe(job.privateValue)
     abandon(context)
   }
 }
 
 export function wipeResult(result: CryptoResult): void {
-  if (result.kind === 'dh-generate') wipe(result.privateValue)
-  if (result.kind === 'dh-derive') wipe(result.secret)
+  if ('privateValue' in result) wipe(result.privateValue)
+  if ('secret' in result) wipe(result.secret)
 }

@@ -1,10 +1,10 @@
 // Our half of a negotiation under way: what it prepared, and how that is given back.
 
 import { wipe } from '../crypto/suite.ts'
-import type { ChildOffer, Context, DhPair } from './state.ts'
+import type { ChildOffer, Context, DhPair, KemPair } from './state.ts'
 
-/** The private value of a Diffie-Hellman exchange is used once (RFC 7296 §2.12 is not used: fresh values always). */
-export function wipeDh(dh: DhPair | null): void {
+/** The private value of a key exchange is used once (RFC 7296 §2.12 is not used: fresh values always). */
+export function wipeDh(dh: DhPair | KemPair | null): void {
   wipe(dh?.privateValue)
 }
 

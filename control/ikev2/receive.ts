@@ -3,6 +3,7 @@
 //   5 parse the inside          6 legality                    7 the exchange's own file
 // Up to and with step 4 a refusal is one counted drop and nothing else changes.
 
+import { receivedOctets } from '../crypto/int-auth.ts'
 import { open } from '../crypto/sk.ts'
 import type { IkeDatagram } from '../ports.ts'
 import { checkClearPayloads, checkLegality } from '../wire/legality.ts'
@@ -103,7 +104,7 @@ export function refuseUnknown(context: Context, header: Header, datagram: IkeDat
   answerInClear(context, header, NotifyError.INVALID_IKE_SPI, datagram)
 }
 
-/** The SA has ended; only the very same request gets the very same answer once more (§2.1). */
+/** The SA has ended, or its keys have changed since; only the very same request gets the very same answer once more (§2.1). */
 export function repeatLast(context: Context, sa: IkeSa, datagram: IkeDatagram) {
   const { answered } = sa
   if (answered?.digest !== digestOf(datagram.data)) return drop(context, 'ike-state', datagram.remote)
@@ -115,30 +116,34 @@ function receiveProtected(context: Context, sa: IkeSa, message: ProtectedMessage
   const refused = judgeWindow(sa, message.header)
   if (refused) return drop(context, refused, datagram.remote)
   if (!sa.keys) return deriveThen(context, sa, datagram)
+  if (sa.state === 'auth' && isRepeated(sa, message.header)) return repeatLast(context, sa, datagram)
   const inside = open(datagram.data, message.sk, receiveKeys(sa))
   if (!inside.ok && !inside.notify) return drop(context, inside.reason, datagram.remote)
   if (sa.jobs.length > 0) return hold(context, sa, message.header, datagram)
   const clear = checkClearPayloads(message.payloads)
-  deliver(context, sa, message.header, clear ?? inside, datagram)
+  const isCovered = inside.ok && message.header.exchange === Exchange.IKE_INTERMEDIATE
+  const octets = isCovered ? receivedOctets(datagram.data, message.sk.offset, inside.inner) : null
+  deliver(context, sa, message.header, clear ?? inside, datagram, octets)
 }
 
-/** Steps 6 and 7 for the inside of an authentic message, or for what is wrong with it. */
+/** Steps 6 and 7 for the inside of an authentic message, or for what is wrong with it; octets: of IKE_INTERMEDIATE, what AUTH covers of it. */
 export function deliver(
   context: Context,
   sa: IkeSa,
   header: Header,
   inside: Decoded<Payload[]>,
   datagram: IkeDatagram,
+  octets: Uint8Array | null = null,
 ) {
   const payloads = inside.ok ? inside.value : []
   const bad = inside.ok ? checkLegality({ header, payloads }, true) : inside
   if (header.response) {
     if (bad) return refuseResponse(context, sa, bad, datagram)
-    return receiveResponse(context, sa, { header, payloads }, datagram)
+    return receiveResponse(context, sa, { header, payloads, octets }, datagram)
   }
   if (isRepeated(sa, header)) return repeatAnswer(context, sa, datagram)
   if (bad) return refuseRequest(context, sa, header, bad, datagram)
-  receiveRequest(context, sa, { header, payloads }, datagram)
+  receiveRequest(context, sa, { header, payloads, octets }, datagram)
 }
 
 /** §2.2, §2.3: the next request, the one before it (again), or the response that is waited for. */

@@ -9,16 +9,24 @@ import { drop, report } from './context.ts'
 import { receiveChildRequest } from './create-child-responder.ts'
 import { sendResponse } from './exchange.ts'
 import { receiveInformational } from './informational.ts'
+import { receiveIntermediateRequest } from './intermediate-responder.ts'
 import { follow, mayFollow } from './mobility.ts'
 import { find, findAll, notify } from './payloads.ts'
 import { receiveRekeyRequest } from './rekey-ike-responder.ts'
 import { leave, linger, tunnelOf } from './sas.ts'
-import type { Context, IkeSa } from './state.ts'
+import type { Context, IkeSa, Received } from './state.ts'
 
-/** A half-open SA takes IKE_AUTH only, an authenticated one everything else (security C9). */
+const SET_UP = new Set<number>([Exchange.IKE_AUTH, Exchange.IKE_INTERMEDIATE])
+
+/** IKE_AUTH comes when every key exchange that was agreed on has been made (RFC 9370 §2.2.2). */
+function nextOf(sa: IkeSa): number {
+  return sa.handshake!.additional.length > 0 ? Exchange.IKE_INTERMEDIATE : Exchange.IKE_AUTH
+}
+
+/** A half-open SA takes what comes next only, an authenticated one everything else (security C9). */
 function isAllowed(sa: IkeSa, exchange: number): boolean {
-  if (sa.state === 'auth') return sa.role === 'responder' && exchange === Exchange.IKE_AUTH
-  return sa.state !== 'init' && exchange !== Exchange.IKE_AUTH
+  if (sa.state === 'auth') return sa.role === 'responder' && exchange === nextOf(sa)
+  return sa.state !== 'init' && !SET_UP.has(exchange)
 }
 
 /** Child SAs are deleted on the SA that has inherited them: until we know which one that is, the peer has to repeat (§2.8.2). */
@@ -27,12 +35,14 @@ function comesTooSoon(sa: IkeSa, { payloads }: Message): boolean {
 }
 
 /** Dispatch by exchange. The message is authentic, legal and new. */
-export function receiveRequest(context: Context, sa: IkeSa, message: Message, datagram: IkeDatagram) {
+export function receiveRequest(context: Context, sa: IkeSa, message: Received, datagram: IkeDatagram) {
   const { exchange, messageId } = message.header
   const mayPass = isAllowed(sa, exchange) && !comesTooSoon(sa, message)
   if (!mayPass) return drop(context, 'ike-state', datagram.remote)
   sa.workingOn = messageId
   noteLife(context, sa, datagram)
+  if (exchange === Exchange.IKE_INTERMEDIATE)
+    return receiveIntermediateRequest(context, sa, message, datagram)
   if (exchange === Exchange.IKE_AUTH) return receiveAuthRequest(context, sa, message, datagram)
   if (exchange === Exchange.INFORMATIONAL) return receiveInformational(context, sa, message, datagram)
   receiveCreateChild(context, sa, message, datagram)

@@ -9,15 +9,16 @@ import { drop, report } from './context.ts'
 import { receiveChildResponse } from './create-child-initiator.ts'
 import { beginDelete, receiveDeleteResponse } from './delete.ts'
 import { failHandshake } from './handshake.ts'
+import { receiveIntermediateResponse } from './intermediate-initiator.ts'
 import { receiveAddressCheck, receiveUpdateResponse } from './mobike.ts'
 import { hasNotify } from './payloads.ts'
 import { receiveRekeyResponse } from './rekey-ike.ts'
 import { noteLife } from './requests.ts'
 import { abandonExchange, endIkeSa, forget, tunnelOf } from './sas.ts'
-import type { Context, IkeSa, Purpose } from './state.ts'
+import type { Context, IkeSa, Purpose, Received } from './state.ts'
 
 /** Dispatch by what the request was for. The message is authentic, legal and awaited. */
-export function receiveResponse(context: Context, sa: IkeSa, message: Message, datagram: IkeDatagram) {
+export function receiveResponse(context: Context, sa: IkeSa, message: Received, datagram: IkeDatagram) {
   const { purpose } = sa.exchange!
   const { payloads } = message
   noteLife(context, sa, datagram)
@@ -27,6 +28,8 @@ export function receiveResponse(context: Context, sa: IkeSa, message: Message, d
   switch (purpose.kind) {
     case 'init':
       return drop(context, 'ike-direction', datagram.remote)
+    case 'intermediate':
+      return receiveIntermediateResponse(context, sa, message, purpose.pair)
     case 'auth':
       return receiveAuthResponse(context, sa, payloads, purpose.child)
     case 'child':

@@ -96,7 +96,7 @@ export function dropHandshake(sa: IkeSa): void {
   const { handshake } = sa
   if (!handshake) return
   wipeDh(handshake.dh)
-  wipe(handshake.nonce, handshake.cookie)
+  wipe(handshake.nonce, handshake.cookie, handshake.intAuth?.i, handshake.intAuth?.r)
   if (handshake.proofKeys) wipePpkKeys(handshake.proofKeys)
   sa.handshake = null
 }
@@ -111,6 +111,7 @@ export function abandonExchange(context: Context, sa: IkeSa): void {
 
 function wipeExchange(context: Context, exchange: Exchange): void {
   const { purpose } = exchange
+  if (purpose.kind === 'intermediate') wipeDh(purpose.pair)
   if (purpose.kind === 'auth' && purpose.child) releaseOffer(context, purpose.child)
   if (purpose.kind === 'child') releaseOffer(context, purpose.offer)
   if (purpose.kind === 'rekey-ike') wipeDh(purpose.offer.dh)

@@ -4,6 +4,7 @@
 // Infinity = never.
 
 import type { CookieSecrets } from '../crypto/cookie.ts'
+import type { IntAuth } from '../crypto/int-auth.ts'
 import type { IkeKeys } from '../crypto/keys.ts'
 import type { PpkKeys } from '../crypto/ppk.ts'
 import type { Reassembly } from '../crypto/reassembly.ts'
@@ -14,6 +15,7 @@ import type {
   Encapsulation,
   Endpoint,
   IkeDatagram,
+  Kem,
   SignatureHash,
   TrafficSelector,
 } from '../ports.ts'
@@ -27,6 +29,7 @@ import type {
   PeerConfig,
   Reason,
 } from '../sa/contract.ts'
+import type { Message } from '../wire/types.ts'
 import type { EngineOptions } from './options.ts'
 
 /** As in SIGNATURE_HASH_ALGORITHMS (RFC 7427 §7). */
@@ -41,6 +44,9 @@ export type IkeState = 'init' | 'auth' | 'fresh' | 'established' | 'replaced' | 
 
 /** Our half of a Diffie-Hellman exchange; privateValue is wiped with wipeDh. */
 export type DhPair = { group: DhGroup; publicValue: Uint8Array; privateValue: Uint8Array }
+
+/** Our half of an ML-KEM exchange that we began; privateValue is wiped with wipeDh. */
+export type KemPair = { kem: Kem; publicValue: Uint8Array; privateValue: Uint8Array }
 
 /** One public-key operation under way or waiting for the one before it. */
 export type PendingJob = {
@@ -74,6 +80,10 @@ export type Handshake = {
   usesPpk: boolean
   /** keys that our AUTH or the peer's is made with, in place of those of the SA; d comes with them */
   proofKeys: PpkKeys | null
+  /** key exchanges of IKE_INTERMEDIATE that are still to come, in order (RFC 9370 §2.2.2) */
+  additional: Kem[]
+  /** what the IKE_INTERMEDIATE messages of both ends add to AUTH; null: none is agreed on (RFC 9242 §3.3.2) */
+  intAuth: IntAuth | null
   /** the responder takes an IKE_AUTH without a Child SA (RFC 6023) */
   childless: boolean
   /** error in clear that came meanwhile (§2.21.1): type of the notify */
@@ -117,6 +127,7 @@ export type IkeOffer = {
 /** What a request of ours was for; the response is handled by the file of that exchange. */
 export type Purpose =
   | { kind: 'init' }
+  | { kind: 'intermediate'; pair: KemPair }
   /** child: what we ask for in IKE_AUTH; null: an IKE SA without a Child SA (RFC 6023) */
   | { kind: 'auth'; child: ChildOffer | null }
   | { kind: 'child'; offer: ChildOffer }
@@ -139,6 +150,9 @@ export type Exchange = {
   nextAt: number
   giveUpAt: number
 }
+
+/** An authentic message; octets: of IKE_INTERMEDIATE, what AUTH covers of it (RFC 9242 §3.3.2). */
+export type Received = Message & { octets: Uint8Array | null }
 
 /** What waits until the exchange in flight is answered; not begun before `notBefore`. */
 export type Task = { notBefore: number } & (

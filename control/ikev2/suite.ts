@@ -4,7 +4,7 @@ import { isSkSuite } from '../crypto/sk.ts'
 import type { HashName } from '../crypto/suite.ts'
 import type { DhGroup } from '../ports.ts'
 import type { IkeSuite, PeerConfig } from '../sa/contract.ts'
-import type { IkeSa } from './state.ts'
+import type { Handshake, IkeSa } from './state.ts'
 
 /** PRF of the SA; the configuration has no proposal without one. */
 export function prfOf(sa: IkeSa): HashName {
@@ -24,6 +24,18 @@ export function assertBuilt(peer: PeerConfig): void {
   }
   if (peer.ikeProposals.length === 0) throw new RangeError(`${peer.tunnel}: no IKE proposal`)
   if (peer.childProposals.length === 0) throw new RangeError(`${peer.tunnel}: no IPsec proposal`)
+}
+
+/** True when the suite wants key exchanges beside Diffie-Hellman (RFC 9370). */
+export function hasAdditional({ additionalKe }: IkeSuite): boolean {
+  return additionalKe !== undefined && additionalKe.length > 0
+}
+
+/** IKE_INTERMEDIATE exchanges that the chosen suite asks for, and the chains that their messages go into. */
+export function expectAdditional(handshake: Handshake, suite: IkeSuite): void {
+  if (!hasAdditional(suite)) return
+  handshake.additional = [...suite.additionalKe!]
+  handshake.intAuth = { i: new Uint8Array(0), r: new Uint8Array(0) }
 }
 
 /** True when one of our proposals has this group: the only ones an INVALID_KE_PAYLOAD may ask for (RFC 7296 §1.2). */

@@ -6,7 +6,7 @@ import { report } from './context.ts'
 import { beginCreateChild, beginRekeyChild } from './create-child-initiator.ts'
 import { beginDelete, beginDeleteChildren, sendDelete } from './delete.ts'
 import { endDuplicate } from './duplicates.ts'
-import { transmit } from './exchange.ts'
+import { isSetUp, transmit } from './exchange.ts'
 import { failHandshake } from './handshake.ts'
 import { beginProbe } from './informational.ts'
 import { beginAddressCheck, beginUpdate } from './mobike.ts'
@@ -66,7 +66,7 @@ function renewIke(sa: IkeSa): void {
 function retransmitOrEnd(context: Context, sa: IkeSa, exchange: Exchange) {
   if (context.now < exchange.giveUpAt) return transmit(context, sa, exchange)
   const { kind } = exchange.purpose
-  if (kind === 'init' || kind === 'auth') return failHandshake(context, sa, silenceReason(context, sa))
+  if (isSetUp(exchange.purpose)) return failHandshake(context, sa, silenceReason(context, sa))
   if (kind === 'delete-ike' || kind === 'auth-failed' || sa.state !== 'established')
     return forget(context, sa)
   declareDead(context, sa, exchange)
@@ -80,12 +80,14 @@ function silenceReason(context: Context, sa: IkeSa): Reason {
     tunnel: tunnelOf(sa),
     level: 'error',
     code: 'no-answer',
-    text: `the peer did not answer ${sa.state === 'init' ? 'IKE_SA_INIT' : 'IKE_AUTH'}`,
+    text: `the peer did not answer ${UNANSWERED[sa.exchange?.purpose.kind ?? ''] ?? 'IKE_AUTH'}`,
     advice: 'check its address, that it runs, and that UDP 500 and 4500 pass both ways',
     peer: sa.remote,
   })
   return 'no-answer'
 }
+
+const UNANSWERED: Record<string, string> = { init: 'IKE_SA_INIT', intermediate: 'IKE_INTERMEDIATE' }
 
 /** -- established -> gone: the schedule has run out (§2.4). */
 function declareDead(context: Context, sa: IkeSa, exchange: Exchange): void {

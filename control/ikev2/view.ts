@@ -22,6 +22,7 @@ export function viewOf(sa: IkeSa, now: number): IkeSaView {
     authentication: suite?.integrity ?? '',
     prf: suite?.prf ?? '',
     dhGroup: suite?.dhGroup ?? 0,
+    additionalKe: [...(suite?.additionalKe ?? [])],
     rekeyIn: Number.isFinite(sa.softAt) ? Math.max(0, Math.round((sa.softAt - now) / 1000)) : null,
     nat: { ...sa.nat },
     children: [...sa.children.keys()],

@@ -15,15 +15,17 @@ import type {
   EspCipher,
   IkeDatagram,
   Integrity,
+  Kem,
   TrafficSelector,
 } from '../ports.ts'
 
-/** One IKE proposal as configured; integrity null with AEAD ciphers. */
+/** One IKE proposal as configured; integrity null with AEAD ciphers. additionalKe: in the order of use (RFC 9370). */
 export type IkeSuite = {
   encryption: IkeCipher
   integrity: Integrity | null
   prf: Integrity
   dhGroup: DhGroup
+  additionalKe?: readonly Kem[]
 }
 /** One ESP proposal; dhGroup is the PFS group, used only in CREATE_CHILD_SA. */
 export type ChildSuite = {
@@ -243,6 +245,7 @@ export type IkeSaView = {
   authentication: string
   prf: string
   dhGroup: number
+  additionalKe: string[]
   rekeyIn: number | null
   nat: { local: boolean; remote: boolean }
   children: ChildSaId[]

@@ -61,6 +61,8 @@ const createChild: Rule = {
   encrypted: true,
   rows: { ...always, SA: [1, 1], NONCE: [1, 1], KE: [0, 1], TSi: [0, 1], TSr: [0, 1], CP: [0, 1] },
 }
+/** RFC 9242 §3.2, RFC 9370 §2.2.2: only key exchanges are built. */
+const intermediate: Rule = { encrypted: true, rows: { ...always, KE: [1, 1] } }
 const informational: Rule = {
   encrypted: true,
   rows: { ...always, DELETE: [0, 10], CP: [0, 1] },
@@ -72,6 +74,8 @@ export const legality: Record<number, [Rule, Rule]> = {
   [Exchange.IKE_AUTH]: [authRequest, authResponse],
   [Exchange.CREATE_CHILD_SA]: [createChild, createChild],
   [Exchange.INFORMATIONAL]: [informational, informational],
+  [Exchange.IKE_INTERMEDIATE]: [intermediate, intermediate],
+  [Exchange.IKE_FOLLOWUP_KE]: [intermediate, intermediate],
 }
 
 /** §2.5: an unknown payload with the critical flag refuses the message; without it, it is skipped. */

@@ -6,12 +6,14 @@
 import type { ChildSuite, IkeSuite, TransformDifference } from '../sa/contract.ts'
 import { equalBytes } from './bytes.ts'
 import {
+  additionalTransforms,
   cipherTransform,
   describeTransform,
   dhTransform,
   esnTransform,
   type HashName,
   integrityTransform,
+  isAdditional,
   isAead,
   prfTransform,
   transformFault,
@@ -51,6 +53,7 @@ function ikeTransforms(suite: IkeSuite): Wanted {
     prfTransform(suite.prf as HashName),
     ...integrity,
     dhTransform(suite.dhGroup),
+    ...additionalTransforms(suite.additionalKe),
   ]
 }
 
@@ -87,11 +90,12 @@ const knownTypes = new Set<number>(Object.values(TransformType))
 const sameTransform = (a: Transform, b: Transform): boolean =>
   a.type === b.type && a.id === b.id && a.keyLength === b.keyLength
 
-/** NONE (0) of INTEG and DH says that the type may be left out (§3.3.2). */
-const isNone = (transform: Transform): boolean =>
-  transform.id === 0 && (transform.type === TransformType.INTEG || transform.type === TransformType.DH)
+/** NONE (0) of these types says that the type may be left out (§3.3.2, RFC 9370 §2.2.1). */
+const isOptional = (type: number): boolean =>
+  type === TransformType.INTEG || type === TransformType.DH || isAdditional(type)
+const isNone = (transform: Transform): boolean => transform.id === 0 && isOptional(transform.type)
 
-/** Transforms of a proposal by type; IKE_AUTH ignores DH, which has no place there (§1.2). */
+/** Transforms of a proposal by type; IKE_AUTH ignores key exchanges, which have no place there (§1.2, RFC 9370 §2.2.3). */
 function byType(proposal: Proposal, ignored: Set<number>): Map<number, Transform[]> {
   const types = new Map<number, Transform[]>()
   for (const transform of proposal.transforms) {
@@ -171,13 +175,24 @@ function choose<Suite>(offered: Proposal[], allowed: Suite[], rules: Rules<Suite
   for (const suite of allowed) {
     const wanted = rules.wanted(suite)
     const hit = tables.find((each) => mismatches(each.types, wanted).length === 0)
-    if (hit) return { ok: true, suite, proposal: { ...hit.proposal, transforms: wanted } }
+    if (hit)
+      return { ok: true, suite, proposal: { ...hit.proposal, transforms: answerTo(hit.types, wanted) } }
   }
   return { ok: false, refusal: offered.slice(0, 16).map((each) => refusalOf(each, allowed, rules)) }
 }
 
+/** What we chose, and NONE for each additional key exchange that we do without (RFC 9370 §2.2.1, appendix A). */
+function answerTo(offered: Map<number, Transform[]>, wanted: Wanted): Transform[] {
+  const without = [...offered.keys()].filter(
+    (type) => isAdditional(type) && !wanted.some((want) => want.type === type),
+  )
+  return [...wanted, ...without.map((type) => ({ type, id: 0 }))]
+}
+
 const noTypes = new Set<number>()
-const dhType = new Set<number>([TransformType.DH])
+const keyExchangeTypes = new Set<number>(
+  Object.values(TransformType).filter((type) => type === TransformType.DH || isAdditional(type)),
+)
 
 function ikeRules(spiLength: 0 | 8): Rules<IkeSuite> {
   return { protocol: ProtocolId.IKE, spiLength, ignored: noTypes, wanted: ikeTransforms }
@@ -187,7 +202,7 @@ function childRules(withDh: boolean): Rules<ChildSuite> {
   return {
     protocol: ProtocolId.ESP,
     spiLength: 4,
-    ignored: withDh ? noTypes : dhType,
+    ignored: withDh ? noTypes : keyExchangeTypes,
     wanted: (suite) => childTransforms(suite, withDh),
   }
 }

@@ -1,6 +1,6 @@
 // Transform identifiers (RFC 7296 §3.3.2 and the IANA IKEv2 registry) <-> the names of the configuration language.
 
-import type { DhGroup, EspCipher, Integrity } from '../ports.ts'
+import type { DhGroup, EspCipher, Integrity, Kem } from '../ports.ts'
 import type { Transform } from './types.ts'
 import { TransformType } from './types.ts'
 
@@ -19,6 +19,8 @@ const ciphers: CipherRow[] = [
   { name: 'chacha20-poly1305', id: 28, aead: true },
 ]
 const integrityIds = { md5: 1, sha1: 2, sha256: 12, sha384: 13, sha512: 14 } as const
+/** draft-ietf-ipsecme-ikev2-mlkem: numbers of the registry that holds the Diffie-Hellman groups too. */
+const kemIds = { 'mlkem-512': 35, 'mlkem-768': 36, 'mlkem-1024': 37 } as const
 const prfIds = { md5: 1, sha1: 2, sha256: 5, sha384: 6, sha512: 7 } as const
 
 export type HashName = Exclude<Integrity, 'none'>
@@ -48,6 +50,21 @@ export function dhTransform(group: DhGroup): Transform {
   return { type: TransformType.DH, id: group }
 }
 
+/** The additional key exchanges of a suite, one transform type each from ADDKE1 on (RFC 9370 §2.2.1). */
+export function additionalTransforms(kems: readonly Kem[] = []): Transform[] {
+  return kems.map((kem, index) => ({ type: TransformType.ADDKE1 + index, id: kemIds[kem] }))
+}
+
+/** True for ADDKE1 to ADDKE7. */
+export function isAdditional(type: number): boolean {
+  return type >= TransformType.ADDKE1 && type <= TransformType.ADDKE7
+}
+
+/** Number of a method in a KE payload. */
+export function kemId(kem: Kem): number {
+  return kemIds[kem]
+}
+
 export function esnTransform(esn: boolean): Transform {
   return { type: TransformType.ESN, id: esn ? 1 : 0 }
 }
@@ -75,9 +92,9 @@ const typeNames: Record<number, string> = {
   5: 'esn',
 }
 
-/** `encryption`, `prf`, `authentication`, `dh-group`, `esn`: the statement that decides over a transform type. */
+/** `encryption`, `prf`, `authentication`, `dh-group`, `esn`, `additional-ke`: the statement that decides over a transform type. */
 export function transformTypeName(type: number): string {
-  return typeNames[type] ?? `transform type ${type}`
+  return isAdditional(type) ? 'additional-ke' : (typeNames[type] ?? `transform type ${type}`)
 }
 
 const encryptionNames: Record<number, string> = {
@@ -109,5 +126,6 @@ export function describeTransform(transform: Transform): string {
     return (id === 0 ? 'none' : (nameOf(integrityIds, id) ?? `integ-${id}`)) + suffix
   if (type === TransformType.DH) return `group-${id === 0 ? 'none' : id}${suffix}`
   if (type === TransformType.ESN) return (id === 0 ? 'no-esn' : id === 1 ? 'esn' : `esn-${id}`) + suffix
+  if (isAdditional(type)) return (id === 0 ? 'no-additional-ke' : (nameOf(kemIds, id) ?? `ke-${id}`)) + suffix
   return `type${type}-${id}${suffix}`
 }

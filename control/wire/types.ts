@@ -2,8 +2,15 @@
 
 import type { TrafficSelector } from '../ports.ts'
 
-/** Exchange types, RFC 7296 §3.1. */
-export const Exchange = { IKE_SA_INIT: 34, IKE_AUTH: 35, CREATE_CHILD_SA: 36, INFORMATIONAL: 37 } as const
+/** Exchange types, RFC 7296 §3.1; IKE_INTERMEDIATE RFC 9242, IKE_FOLLOWUP_KE RFC 9370. */
+export const Exchange = {
+  IKE_SA_INIT: 34,
+  IKE_AUTH: 35,
+  CREATE_CHILD_SA: 36,
+  INFORMATIONAL: 37,
+  IKE_INTERMEDIATE: 43,
+  IKE_FOLLOWUP_KE: 44,
+} as const
 
 /** Payload types, RFC 7296 §3.2 and RFC 7383 §2.5 (SKF). */
 export const PayloadType = {
@@ -30,8 +37,21 @@ export const PayloadType = {
 /** Protocol ids of proposals, notifies and deletes, RFC 7296 §3.3.1. */
 export const ProtocolId = { NONE: 0, IKE: 1, AH: 2, ESP: 3 } as const
 
-/** Transform types, RFC 7296 §3.3.2. */
-export const TransformType = { ENCR: 1, PRF: 2, INTEG: 3, DH: 4, ESN: 5 } as const
+/** Transform types, RFC 7296 §3.3.2; the additional key exchanges of RFC 9370 are made in the order of their numbers. */
+export const TransformType = {
+  ENCR: 1,
+  PRF: 2,
+  INTEG: 3,
+  DH: 4,
+  ESN: 5,
+  ADDKE1: 6,
+  ADDKE2: 7,
+  ADDKE3: 8,
+  ADDKE4: 9,
+  ADDKE5: 10,
+  ADDKE6: 11,
+  ADDKE7: 12,
+} as const
 
 /** Any attribute but a well-formed Key Length: its presence makes the transform unacceptable (RFC 7296 §3.3.6). */
 export type Attribute = { type: number; value: number | Uint8Array }
