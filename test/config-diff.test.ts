@@ -48,6 +48,7 @@ describe('a commit', () => {
     ['the interface', 'ip address 169.254.10.0/31', 'ip mtu 1300', 'interface t-pe2'],
     ['the pool', ' asp 2\n', '', 'asp pool pool1'],
     ['a port', 'context local', 'ike port 501\ncontext local', 'ike port'],
+    ['the NAT keepalive', 'context local', 'ike nat-keepalive 5\ncontext local', 'ike nat-keepalive'],
     ['the liveness', 'context local', 'ike keepalive interval 5\ncontext local', 'ike keepalive'],
     ['the store', 'context local', 'pki store other\ncontext local', 'pki store'],
     [

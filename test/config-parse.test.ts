@@ -182,8 +182,8 @@ describe('statements', () => {
     }
     assert.deepEqual(config.keepalive, { interval: 30, retries: 3 })
     assert.deepEqual(
-      [config.ikePort, config.natTPort, config.cookieThreshold, config.alarmHolddown],
-      [500, 4500, 30, 30],
+      [config.ikePort, config.natTPort, config.cookieThreshold, config.alarmHolddown, config.natKeepalive],
+      [500, 4500, 30, 30, 20],
     )
     assert.deepEqual([config.pki.store, config.pki.expiryWarningDays], ['/etc/asegate/pki', 30])
     assert.deepEqual([config.legacyCrypto, config.insecureCrypto], [false, null])
@@ -196,6 +196,7 @@ describe('statements', () => {
       ipsec alarms holddown 60
       ike keepalive interval 10
       ike port 1500 nat-t-port 14500
+      ike nat-keepalive 7
       pki crl ca file ca.crl
       pki identity pe1 key file pe1.key certificate file pe1.pem
       pki expiry-warning 14
@@ -213,13 +214,13 @@ describe('statements', () => {
       [true, 'old peer in Kiel', 60],
     )
     assert.deepEqual(
-      [config.ikePort, config.natTPort, config.keepalive],
-      [1500, 14500, { interval: 10, retries: 3 }],
+      [config.ikePort, config.natTPort, config.keepalive, config.natKeepalive],
+      [1500, 14500, { interval: 10, retries: 3 }, 7],
     )
     assert.deepEqual(config.pki.identity.get('pe1'), {
       key: '/etc/asegate/pe1.key',
       certificate: '/etc/asegate/pe1.pem',
-      line: 8,
+      line: 9,
     })
     assert.deepEqual(config.security?.logServer, { address: '10.0.0.1', port: 514, transport: 'tls' })
     assert.deepEqual(config.management?.traps, [{ address: '10.0.0.2', port: 162 }])

@@ -34,6 +34,13 @@ describe('keepalives', () => {
     assert.equal(bed.log.length, 4, 'no IKE message went out')
   })
 
+  test('as often as the operator says (RFC 3948 §4)', () => {
+    const bed = natBed({ natKeepalive: 7 })
+    const start = bed.now
+    bed.run(20_000)
+    assert.deepEqual(times(bed.a), [start + 7_000, start + 14_000])
+  })
+
   test('none from the end that is not behind a NAT', () => {
     const bed = natBed()
     bed.run(100_000)

@@ -41,6 +41,7 @@ export function emptyConfig(file: string): Config {
     keepalive: { interval: 30, retries: DEFAULT_DPD_RETRIES },
     ikePort: 500,
     natTPort: DEFAULT_NATT_PORT,
+    natKeepalive: 20,
     cookieThreshold: 30,
     pki: {
       store: DEFAULT_STORE,

@@ -121,6 +121,7 @@ function addIke(parts: Parts, config: Config, tunnel: TunnelConfig) {
   add(parts, `ike policy ${policy.name}`, policy)
   for (const { name } of policy.proposals) add(parts, `ike proposal ${name}`, config.ikeProposals.get(name))
   add(parts, 'ike port', [config.ikePort, config.natTPort])
+  add(parts, 'ike nat-keepalive', config.natKeepalive)
   if (policy.dpd === undefined) add(parts, 'ike keepalive', config.keepalive)
   addCertificates(parts, config, policy)
 }

@@ -171,6 +171,7 @@ export type Config = {
   keepalive: { interval: number; retries: number } | 'disable'
   ikePort: number // 500
   natTPort: number // 4500
+  natKeepalive: number // 20 seconds of silence before a NAT is reminded of us (RFC 3948 §4)
   cookieThreshold: number // 30
   pki: Pki
   contexts: Map<string, Context>

@@ -36,7 +36,9 @@ export function followPackets(context: Context, tunnel: string, remote: Endpoint
 /** When our NAT has to be reminded, monotonic ms: only behind one, only on the port that floats (RFC 3948 §4). */
 export function keepaliveAt({ options }: Pick<Context, 'options'>, sa: IkeSa): number {
   const isNeeded = sa.state === 'established' && sa.nat.local && sa.local.port !== options.ikePort
-  return isNeeded ? sa.lastOutbound + options.keepaliveMs : Number.POSITIVE_INFINITY
+  if (!isNeeded) return Number.POSITIVE_INFINITY
+  const chosen = sa.peer?.natKeepalive
+  return sa.lastOutbound + (chosen === undefined ? options.keepaliveMs : chosen * 1000)
 }
 
 /** One byte, no IKE message, no answer (RFC 3948 §2.3). */

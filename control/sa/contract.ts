@@ -67,6 +67,8 @@ export type PeerConfig = {
   dpd: { interval: number; retries: number } | null // seconds
   natTraversal: 'auto' | 'force' | 'off'
   natTPort: number
+  /** seconds of silence after which our NAT is reminded of us (RFC 3948 §4); default: 20 */
+  natKeepalive?: number
   /** post-quantum pre-shared key (RFC 8784); required: without it there is no tunnel */
   ppk?: { id: string; key: Uint8Array; required: boolean } | null
   /** the addresses of the ends may change while the tunnel is up (RFC 4555) */

@@ -52,6 +52,7 @@ function buildPeer(config: Config, tunnel: TunnelConfig, policy: IkePolicy, file
       mobike: policy.mobike,
       natTraversal: tunnel.natTraversal,
       natTPort: config.natTPort,
+      natKeepalive: config.natKeepalive,
     }
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error)

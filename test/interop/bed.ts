@@ -50,6 +50,8 @@ export type BedOptions = {
   swan: SwanConfig
   /** the strongSwan to meet */
   release?: ReleaseName
+  /** changes the network before anybody is on it; returns what undoes it */
+  prepare?: (network: Network) => () => void
 }
 
 /** A test with strongSwan: skipped with the reason where it is missing, failed in CI (ASEGATE_INTEROP=required). */
@@ -78,6 +80,7 @@ export async function withBed(options: BedOptions, run: (bed: Bed) => Promise<vo
 async function build(options: BedOptions, undo: (() => unknown)[]): Promise<Bed> {
   const network = createNetwork()
   undo.push(() => network.remove())
+  if (options.prepare) undo.push(options.prepare(network))
   const directory = mkdtempSync(join(tmpdir(), 'aseiop-'))
   undo.push(() => rmSync(directory, { recursive: true, force: true }))
   const peer = await startStrongSwan(network.name('right'), options.release ?? USUAL)

@@ -43,7 +43,7 @@ export function missingStrongSwan(name: ReleaseName): string | null {
   if (!existsSync(root + CHARON)) return `strongSwan ${name} is not there (${root + CHARON}): see .ci/run`
   if (!existsSync(root + LIBIPSEC))
     return `strongSwan ${name} has no kernel-libipsec (package libcharon-extra-plugins)`
-  for (const tool of ['ip', 'swanctl', 'sysctl'])
+  for (const tool of ['ip', 'swanctl', 'sysctl', 'nft', 'conntrack'])
     if (spawnSync('which', [tool]).status !== 0) return `${tool} is not installed`
   return null
 }

@@ -46,6 +46,12 @@ export const globalStatements = [
     },
   }),
   global({
+    pattern: 'ike nat-keepalive interval=INT{1..3600}',
+    apply: (config, values) => {
+      config.natKeepalive = values.int('interval')
+    },
+  }),
+  global({
     pattern: 'ike cookie-threshold count=INT{0..1000000}',
     apply: (config, values) => {
       config.cookieThreshold = values.int('count')
