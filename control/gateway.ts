@@ -7,6 +7,7 @@ import type { CheckResult, Config, Finding } from './config/model.ts'
 import type { GatewayEvent } from './effects.ts'
 import { Executor } from './executor.ts'
 import { createIkev2Engine } from './ikev2/engine.ts'
+import { AlarmWatch } from './manage/alarm-watch.ts'
 import { CommandError } from './manage/error.ts'
 import { type Answer, execute } from './manage/exec.ts'
 import type { MemoryLog } from './manage/log.ts'
@@ -69,6 +70,7 @@ export class Gateway {
   readonly dataplane: Dataplane
   /** card counters at the last `clear counters` */
   readonly baseline = new Map<string, bigint>()
+  readonly alarms: AlarmWatch
   readonly #engine: Engine
   readonly #reducer: Reducer
   readonly #spis: SpiAllocator
@@ -94,6 +96,7 @@ export class Gateway {
     this.dataplane = new Dataplane(ports.card, ports.routes, ports.log, (tunnel) =>
       suitesOf(this.config, tunnel),
     )
+    this.alarms = new AlarmWatch(this)
     this.#executor = new Executor(ports, this.dataplane, this.#spis, {
       config: () => this.config,
       submit: (event) => this.#submit(event),
@@ -148,6 +151,7 @@ export class Gateway {
     sockets.onDatagram((datagram) => this.#submit({ kind: 'datagram', datagram }))
     this.#watchAt = this.now() + WATCH_TRAFFIC_MS
     this.#commit(this.config, new Set())
+    this.#alarm()
     this.#startedAt = this.ports.clock.wall()
   }
 
@@ -159,6 +163,7 @@ export class Gateway {
     try {
       this.#commit(config, keptTunnels(plan.changes))
       this.#changes.committed(config)
+      this.#alarm()
       return { ok: true, plan: plan.findings }
     } catch (error) {
       if (this.config !== before)
@@ -274,7 +279,8 @@ export class Gateway {
 
   #arm() {
     const waits = this.#traceWaits.map(({ at }) => at)
-    const deadline = Math.min(this.#reducer.deadline(), this.#watchAt, ...waits)
+    const alarm = this.alarms.alarms.deadline()
+    const deadline = Math.min(this.#reducer.deadline(), this.#watchAt, alarm, ...waits)
     if (!this.#stopped) this.ports.clock.wakeAt(deadline, () => this.#wake())
   }
 
@@ -284,6 +290,14 @@ export class Gateway {
     for (const wait of this.#traceWaits) if (wait.at <= now) wait.done()
     this.#traceWaits = this.#traceWaits.filter(({ at }) => at > now)
     this.#submit({ kind: 'tick' })
+    this.#alarm()
+  }
+
+  /** Faults are looked for at every wake, at least each two seconds, and when an ASP or the configuration changed. */
+  #alarm() {
+    if (this.#stopped) return
+    this.alarms.look()
+    this.#arm()
   }
 
   /**
@@ -355,6 +369,7 @@ export class Gateway {
     for (const tunnel of this.dataplane.tunnelsOf(asp)) this.#submit({ kind: 'asp', tunnel, up: false })
     const ended = this.ports.card.asps().every((status) => status.asp !== asp || status.state === 'down')
     if (ended) this.#takeOver(asp, false)
+    this.#alarm()
   }
 
   /** Features S4, S5: the tunnels of a dead ASP go on elsewhere, with new SAs; manual ones are loaded again. */

@@ -137,7 +137,7 @@ describe('usage', () => {
   })
 
   test('what is not built yet says so and is no typing error', () => {
-    for (const words of [['ping', '10.0.0.1'], ['shell'], ['show', 'alarms']]) {
+    for (const words of [['ping', '10.0.0.1'], ['shell'], ['show', 'asp', 'pool']]) {
       const { status, stderr } = asegate(words)
       assert.equal(status, 1)
       assert.match(stderr, /not built yet/)

@@ -279,6 +279,7 @@ describe('certificates', () => {
   const wall = Date.UTC(2026, 0, 1)
   const good = {
     subject: 'CN=pe1',
+    notBefore: wall - 86_400_000,
     notAfter: wall + 100 * 86_400_000,
     rsaBits: 3072,
     signatureHash: 'sha256',

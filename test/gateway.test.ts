@@ -377,7 +377,7 @@ describe('the data of show', () => {
     await assert.rejects(a.ask('clear ipsec sa spi 0x1'), /not-found/)
     await assert.rejects(a.ask('clear ike sa spi zz'), /usage/)
     await assert.rejects(a.ask('show ip route context red'), /not-found/)
-    await assert.rejects(a.ask('show alarms'), /unsupported/)
+    await assert.rejects(a.ask('show asp pool'), /unsupported/)
   })
 
   test('clears by SPI exactly what it names', async () => {

@@ -312,7 +312,12 @@ test('the dashboard and the alert rules ask for metrics that exist, with labels 
     .join('')
   const asked = new Set(text.match(/asegate_[a-z_]+[a-z]/g))
   assert.ok(asked.size > 10)
-  const lazy = ['asegate_tunnel_reason_info', 'asegate_negotiation_failures_total', 'asegate_sa_ends_total']
+  const lazy = [
+    'asegate_certificate_expiry_seconds',
+    'asegate_tunnel_reason_info',
+    'asegate_negotiation_failures_total',
+    'asegate_sa_ends_total',
+  ]
   for (const name of asked)
     assert.ok(types.has(name) || lazy.includes(name) || name === 'asegate_gated_sa_setups_total', name)
   const reasons = [...text.matchAll(/dropped_packets_total\{reason=\\?"([a-z-]+)/g)].map(

@@ -6,6 +6,7 @@ import type { Pki } from './model.ts'
 export type CertificateFacts = {
   /** RFC 4514 text */
   subject: string
+  notBefore: number
   notAfter: number
   /** bits of an RSA modulus, null for other keys */
   rsaBits: number | null

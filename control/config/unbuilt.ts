@@ -4,7 +4,7 @@
 // it has no effect, and leave everything else as it is.
 
 import { LOCAL_CONTEXT } from './defaults.ts'
-import type { Config, IkePolicy, Lined, ManualSa, TunnelConfig } from './model.ts'
+import type { Config, IkePolicy, Lined, ManualSa } from './model.ts'
 
 export type Unbuilt = {
   feature: string
@@ -67,14 +67,8 @@ export const UNSUPPORTED: readonly Unbuilt[] = [
   ),
 ]
 
-export const NOT_YET: readonly Unbuilt[] = [
-  row(
-    'tunnel alarms',
-    'see show tunnel ipsec',
-    tunnelLines('alarms', (tunnel) => tunnel.alarms),
-  ),
-  row('the alarm hold-down', 'see show tunnel ipsec', (config) => global(config, 'ipsec alarms holddown')),
-]
+/** None at the moment. */
+export const NOT_YET: readonly Unbuilt[] = []
 
 function row(feature: string, instead: string, find: (config: Config) => number[]): Unbuilt {
   return { feature, instead, find }
@@ -102,10 +96,6 @@ function policyLines(statement: string, applies: (policy: IkePolicy) => boolean)
   return (config: Config) => linesOf(config.ikePolicies, statement, applies)
 }
 
-function tunnelLines(statement: string, applies: (tunnel: TunnelConfig) => boolean) {
-  return (config: Config) => linesOf(config.tunnels, statement, applies)
-}
-
 function manualLines(config: Config, applies: (sa: ManualSa) => boolean): number[] {
   return all(config.ipsecSas).flatMap((each) => each.sas.filter(applies).map((sa) => sa.line))
 }
@@ -116,8 +106,4 @@ function otherContexts(config: Config): number[] {
   )
   const endPoints = all(config.tunnels).filter((tunnel) => tunnel.endPointContext !== LOCAL_CONTEXT)
   return [...heads, ...endPoints.map((tunnel) => at(tunnel, 'peer-end-point'))]
-}
-
-function global(config: Config, statement: string): number[] {
-  return statement in config.lines ? [config.lines[statement]] : []
 }

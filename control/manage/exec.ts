@@ -9,6 +9,7 @@ import type { Gateway } from '../gateway.ts'
 import { showDrops } from './baseline.ts'
 import { clearAsp, clearCounters, clearIkeSas, clearIpsecSas, clearTunnel } from './clear.ts'
 import { CommandError } from './error.ts'
+import { clearAlarm, showAlarms } from './show-alarms.ts'
 import {
   showConfiguration,
   showIkePolicies,
@@ -46,12 +47,14 @@ const TABLE = [
   ['circuit', 'show circuit [name=NAME]', showCircuits],
   ['drop', 'show counters drop', showDrops],
   ['stage', 'show counters', showStages],
+  ['alarms', 'show alarms [history=history]', showAlarms],
   ['log', 'show log [last last=INT{1..1000}] [tunnel name=NAME]', showLog],
   ['clear-tunnel', 'clear tunnel ipsec name=NAME', clearTunnel],
   ['clear-ike', `clear ike sa ${FILTER}`, clearIkeSas],
   ['clear-ipsec', `clear ipsec sa ${FILTER}`, clearIpsecSas],
   ['clear-counters', 'clear counters [tunnel name=NAME]', clearCounters],
   ['clear-asp', 'clear asp asp=INT{1..16}', clearAsp],
+  ['clear-alarm', 'clear alarm id=INT{1..1000000000}', clearAlarm],
   ['clear-guards', 'clear guard-routes', (gateway: Gateway) => gateway.clearGuards()],
   ['plan', 'plan file file=STRING', (gateway: Gateway, values: Values) => gateway.plan(values.text('file'))],
   ['trace', 'trace packet name=NAME [count count=INT{1..1000}]', tracePackets],
@@ -64,14 +67,12 @@ const NOT_BUILT = [
   'show configuration candidate',
   'show configuration diff',
   'show configuration rollback',
-  'show alarms',
   'show pki',
   'show asp pool',
   'show asp group',
   'show ipsec access-list',
   'show ipsec qos-policy',
   'show tunnel ipsec statistics',
-  'clear alarm',
   'configure',
   'save',
   'debug',

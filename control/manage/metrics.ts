@@ -3,6 +3,7 @@
 // A tunnel that is down does not vanish: configured and up are gauges of their own, and its counters stay.
 
 import type { Gateway } from '../gateway.ts'
+import type { AlarmKind } from '../tunnel/alarms.ts'
 import { groupOfTunnel } from '../tunnel/asp.ts'
 import { stateOf, type Tunnel } from '../tunnel/record.ts'
 import type { TallyName } from '../tunnel/tally.ts'
@@ -17,6 +18,7 @@ export function gatewayMetrics(gateway: Gateway): Metric[] {
     ...saMetrics(gateway),
     ...eventMetrics(gateway),
     ...aspMetrics(gateway),
+    ...alarmMetrics(gateway),
     ...dropMetrics(gateway),
   ]
 }
@@ -189,6 +191,33 @@ function isStandby(gateway: Gateway, asp: number): boolean {
   const groups = [...gateway.config.tunnels.values()].map((tunnel) => groupOfTunnel(gateway.config, tunnel))
   const isActive = groups.some(({ active }) => active.includes(asp))
   return !isActive && groups.some(({ standby }) => standby.includes(asp))
+}
+
+const ALARM_KINDS: AlarmKind[] = ['tunnel', 'cert-expiry', 'no-cert', 'asp']
+
+function alarmMetrics(gateway: Gateway): Metric[] {
+  const { alarms, certificates } = gateway.alarms
+  const active = alarms.active()
+  const expiries = certificates.used(gateway.config, gateway.now()).flatMap(({ use, name, facts }) => {
+    if (typeof facts === 'string' || facts.length === 0) return []
+    const first = Math.min(...facts.map(({ notAfter }) => notAfter))
+    return [{ labels: { use, name }, value: Math.floor(first / 1000) }]
+  })
+  return [
+    gauge(
+      'alarms',
+      'Alarms that are raised, by kind.',
+      ALARM_KINDS.map((kind) => ({
+        labels: { kind },
+        value: active.filter((alarm) => alarm.kind === kind).length,
+      })),
+    ),
+    gauge(
+      'certificate_expiry_seconds',
+      'When the first certificate of an identity or trust in use expires, seconds since 1970.',
+      expiries,
+    ),
+  ]
 }
 
 function dropMetrics(gateway: Gateway): Metric[] {

@@ -118,6 +118,16 @@ const STAGE: Columns = {
   ],
 }
 
+const ALARMS: Columns = {
+  none: 'no alarms',
+  columns: [
+    plain('ID', 'id'),
+    plain('KIND', 'kind'),
+    { head: 'SINCE', cell: (row) => String(row.since).slice(0, 19) },
+    { head: 'CAUSE', cell: (row) => String(row.cause), shrinkTo: 30 },
+  ],
+}
+
 const TABLES: Partial<Record<CommandName, Columns>> = {
   tunnel: TUNNEL,
   'ike-sa': IKE_SA,
@@ -127,6 +137,7 @@ const TABLES: Partial<Record<CommandName, Columns>> = {
   circuit: CIRCUIT,
   drop: DROP,
   stage: STAGE,
+  alarms: ALARMS,
 }
 
 /** Lines for the terminal. `detail`: every member of every row, one a line. `width` in characters. */

@@ -35,10 +35,13 @@ function factsOf(der: Uint8Array, hashOf: (signature: SignatureOf) => string | n
   return read.ok ? [facts(read.value, hashOf(read.value.signature))] : []
 }
 
-function facts({ subject, notAfter, spki }: Certificate, signatureHash: string | null): CertificateFacts {
+function facts(
+  { subject, notBefore, notAfter, spki }: Certificate,
+  signatureHash: string | null,
+): CertificateFacts {
   const rsa = readRsaKey(spki)
   const rsaBits = rsa && rsa !== 'malformed' ? rsa.modulusBits : null
-  return { subject: subject.text, notAfter, rsaBits, signatureHash }
+  return { subject: subject.text, notBefore, notAfter, rsaBits, signatureHash }
 }
 
 function signatureHash({ algorithm, oid }: SignatureOf): string | null {
