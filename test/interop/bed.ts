@@ -118,7 +118,7 @@ async function build(options: BedOptions, undo: (() => unknown)[]): Promise<Bed>
   }
 }
 
-function writeFiles(directory: string, files: Record<string, string>): string {
+export function writeFiles(directory: string, files: Record<string, string>): string {
   for (const [name, content] of Object.entries(files)) {
     mkdirSync(dirname(join(directory, name)), { recursive: true })
     writeFileSync(join(directory, name), content, { mode: 0o600 })
@@ -139,7 +139,7 @@ function watch(network: Network, wire: WireCounter, leaks: string[]): () => void
   return () => capture.close()
 }
 
-async function onlyTunnel(gateway: GatewayProcess): Promise<TunnelRow> {
+export async function onlyTunnel(gateway: GatewayProcess): Promise<TunnelRow> {
   const rows = (await gateway.ask('show tunnel ipsec')) as TunnelRow[]
   assert.equal(rows.length, 1)
   return rows[0]!

@@ -14,7 +14,8 @@ export type Release = {
   libipsec: string[]
 }
 
-const PEERS = process.env.ASEGATE_PEERS ?? '/var/cache/asegate-peers'
+/** Folder of the peers that do not come with this machine (.ci/peers). */
+export const PEERS = process.env.ASEGATE_PEERS ?? '/var/cache/asegate-peers'
 const CHARON = '/usr/lib/ipsec/charon'
 const LIBIPSEC = '/usr/lib/ipsec/plugins/libstrongswan-kernel-libipsec.so'
 
