@@ -96,6 +96,19 @@ const IPV4_IN_ESP: u32 = 4
 const IPV6_IN_ESP: u32 = 41
 const ONLY_CLASS: u32 = 0
 
+// The packet before that found its SA, for as long as a burst: the next of the same device and marks goes the same
+// way, and only what the packet itself decides is looked at again. A device of the FIB has no such way.
+let leader: usize = 0 // its entry, 0 = none
+let leaderDevice: u32 = 0
+let leaderMarks: u32 = 0
+let leaderMtu: u32 = 0
+let leaderPadded: u32 = 0
+
+/** Nothing is known of the last burst's packets: commands may have changed everything. */
+export function beginClassify(): void {
+  leader = 0
+}
+
 /** True when [address, address + bytes) lies in the packet region. */
 export function inPacketRegion(address: u32, bytes: u32, headroom: u32): bool {
   return <u64>address >= <u64>packetRegion + headroom && <u64>address + <u64>bytes <= <u64>memoryEnd
@@ -112,11 +125,46 @@ export function classify(descriptor: usize, entry: usize): u32 {
   if (!inPacketRegion(address, available, 0)) return DROP_DESCRIPTOR
   if (!parseInner(address, available)) return DROP_PACKET_MALFORMED
   store<u32>(entry + W_LENGTH, length)
+  const device = load<u32>(descriptor + OUT_DEVICE)
+  if (leader !== 0 && device === leaderDevice && marks() === leaderMarks && length <= leaderMtu)
+    return follow(entry)
   const drop = nextHop(descriptor, entry)
   if (drop !== DROP_NONE) return drop
   const tunnel = load<u32>(entry + W_TUNNEL)
   if (load<u32>(tunnelRecord(tunnel) + TUNNEL_ASP) !== self) return toItsAsp(descriptor, entry, tunnel)
-  return protect(entry, tunnel)
+  const refused = protect(entry, tunnel)
+  if (refused === DROP_NONE && load<u32>(deviceRecord(device) + DEVICE_KIND) === DEVICE_CIRCUIT)
+    lead(entry, device, tunnel)
+  return refused
+}
+
+/** All of a packet besides its length that its way depends on. */
+function marks(): u32 {
+  return tos | (dontFragment << 8) | (family << 16)
+}
+
+function lead(entry: usize, device: u32, tunnel: u32): void {
+  const record = tunnelRecord(tunnel)
+  leader = entry
+  leaderDevice = device
+  leaderMarks = marks()
+  leaderMtu = load<u32>(record + TUNNEL_MTU)
+  leaderPadded = paddedTo(record)
+}
+
+/** The way of the leader; selectors and MSS are the packet's own. */
+function follow(entry: usize): u32 {
+  v128.store(entry + W_HOT, v128.load(leader + W_HOT)) // and SA, tunnel, stages
+  v128.store(entry + W_TOS, v128.load(leader + W_TOS)) // and DF, next header
+  if (!selectorsAllow(load<u32>(leader + W_HOT))) return DROP_SELECTOR_OUT
+  store<u32>(entry + W_PAYLOAD, max<u32>(length, leaderPadded))
+  noteMss(entry, load<u32>(leader + W_TUNNEL))
+  return DROP_NONE
+}
+
+/** Padding beyond the MTU would make the datagram too big for the path. */
+function paddedTo(record: usize): u32 {
+  return min<u32>(load<u32>(record + TUNNEL_TFC), load<u32>(record + TUNNEL_MTU))
 }
 
 /** ippa: the device names a circuit, or the FIB of the economical mode a tunnel. */
@@ -176,9 +224,7 @@ function protect(entry: usize, tunnel: u32): u32 {
   store<u32>(entry + W_SA, sa)
   store<u32>(entry + W_HOT, <u32>hotOut(sa))
   store<u32>(entry + W_NEXT_HEADER, family === 4 ? IPV4_IN_ESP : IPV6_IN_ESP)
-  // padding beyond the MTU would make the datagram too big for the path
-  const padded = min<u32>(load<u32>(record + TUNNEL_TFC), load<u32>(record + TUNNEL_MTU))
-  store<u32>(entry + W_PAYLOAD, max<u32>(length, padded))
+  store<u32>(entry + W_PAYLOAD, max<u32>(length, paddedTo(record)))
   noteMss(entry, tunnel)
   store<u32>(entry + W_TOS, outerTos(tos, load<u32>(record + TUNNEL_DSCP), load<u32>(record + TUNNEL_ECN)))
   store<u32>(entry + W_DF, outerDf(load<u32>(record + TUNNEL_DF)))

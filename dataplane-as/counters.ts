@@ -32,13 +32,13 @@ export function countDrop(number: u32, tunnel: u32): void {
   if (tunnel !== NO_TUNNEL) add(counters(tunnel) + TC_DROPS, 1)
 }
 
-/** Adds one packet to each stage it passed. */
-export function countStages(tunnel: u32, stages: u32): void {
+/** Adds `packets` packets to each stage they passed. */
+export function countStages(tunnel: u32, stages: u32, packets: u32): void {
   const at = counters(tunnel)
-  if (stages & STAGE_IPPA) add(at + TC_IPPA, 1)
-  if (stages & STAGE_EPPA) add(at + TC_EPPA, 1)
-  if (stages & STAGE_LOOP) add(at + TC_LOOP, 1)
-  if (stages & STAGE_IPPA_LOOPED) add(at + TC_IPPA_LOOPED, 1)
-  if (stages & STAGE_ASE) add(at + TC_ASE, 1)
-  if (stages & STAGE_EGRESS) add(at + TC_EGRESS, 1)
+  if (stages & STAGE_IPPA) add(at + TC_IPPA, packets)
+  if (stages & STAGE_EPPA) add(at + TC_EPPA, packets)
+  if (stages & STAGE_LOOP) add(at + TC_LOOP, packets)
+  if (stages & STAGE_IPPA_LOOPED) add(at + TC_IPPA_LOOPED, packets)
+  if (stages & STAGE_ASE) add(at + TC_ASE, packets)
+  if (stages & STAGE_EGRESS) add(at + TC_EGRESS, packets)
 }

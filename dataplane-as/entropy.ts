@@ -5,17 +5,21 @@ import { atomicLoad, atomicStore, block } from './machine.ts'
 
 const UNIT: u32 = 16
 
-/** Address of 16 fresh bytes, to be copied before spendEntropy(); 0 when the pool is empty. */
-export function takeEntropy(): usize {
+/** True when `units` times 16 fresh bytes are there. */
+export function entropyHolds(units: u32): bool {
   const pool = block + ASP_ENTROPY
-  const tail = load<u32>(pool + ENTROPY_TAIL)
-  const fresh = atomicLoad(pool + ENTROPY_HEAD) - tail
-  if (fresh < UNIT || fresh > <u32>ENTROPY_BYTES) return 0
-  return pool + ENTROPY_POOL + (tail & (ENTROPY_BYTES - 1))
+  const fresh = atomicLoad(pool + ENTROPY_HEAD) - load<u32>(pool + ENTROPY_TAIL)
+  return fresh >= UNIT * units && fresh <= <u32>ENTROPY_BYTES
 }
 
-/** Marks them used: after they were copied, because the producer may overwrite them from now on. */
-export function spendEntropy(): void {
+/** Address of unit `unit` of the fresh ones, from 0 on: 16 bytes, to be copied before spendEntropy(). */
+export function entropyUnit(unit: u32): usize {
+  const pool = block + ASP_ENTROPY
+  return pool + ENTROPY_POOL + ((load<u32>(pool + ENTROPY_TAIL) + UNIT * unit) & (ENTROPY_BYTES - 1))
+}
+
+/** Marks the first units used: after they were copied, because the producer may overwrite them from now on. */
+export function spendEntropy(units: u32): void {
   const tail = block + ASP_ENTROPY + ENTROPY_TAIL
-  atomicStore(tail, load<u32>(tail) + UNIT)
+  atomicStore(tail, load<u32>(tail) + UNIT * units)
 }

@@ -11,12 +11,12 @@ import {
   HOT_IV_BYTES,
   HOT_SPI,
 } from './abi.ts'
-import { spendEntropy } from './entropy.ts'
 import { isAead } from './suites.ts'
 import { addAeadJob, addCipherJob, addHashJob } from './work.ts'
 
 const ESP_HEADER: u32 = 8
 const TRAILER: u32 = 2 // pad length and next header
+const PADDING = memory.data<u8>([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16], 16)
 
 /** Bytes of the ESP packet around a payload of `payload` bytes. */
 export function espBytes(hot: usize, payload: u32): u32 {
@@ -35,7 +35,7 @@ function ciphertextBytes(hot: usize, payload: u32): u32 {
 
 /**
  * Puts the packet at `to`. `payload` >= `inner` bytes: the rest is TFC padding (RFC 4303 §2.7). `random`: 16 fresh
- * bytes for the IV, spent here; 0 when the cipher needs none. Returns the address of the copy of the inner packet.
+ * bytes for the IV; 0 when the cipher needs none. Returns the address of the copy of the inner packet.
  */
 export function putEsp(
   hot: usize,
@@ -51,10 +51,7 @@ export function putEsp(
   const ciphertext = ciphertextBytes(hot, payload)
   store<u32>(to, load<u32>(hot + HOT_SPI))
   store<u32>(to + 4, bswap<u32>(<u32>sequence))
-  if (random !== 0) {
-    v128.store(to + ESP_HEADER, v128.load(random)) // with a shorter IV the payload covers the rest
-    spendEntropy()
-  }
+  if (random !== 0) v128.store(to + ESP_HEADER, v128.load(random)) // with a shorter IV the payload covers the rest
   const start = to + ESP_HEADER + ivBytes
   copyPacket(start, packet, inner)
   if (payload !== inner) memory.fill(start + inner, 0, payload - inner)
@@ -84,7 +81,6 @@ export function copyPacket(to: usize, from: usize, bytes: u32): void {
  */
 function putTrailer(at: usize, bytes: u32, nextHeader: u32): void {
   const padding = bytes - TRAILER
-  v128.store(at, i8x16(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16))
-  store<u8>(at + padding, <u8>padding)
-  store<u8>(at + padding + 1, <u8>nextHeader)
+  v128.store(at, v128.load(PADDING))
+  store<u16>(at + padding, <u16>(padding | (nextHeader << 8)))
 }

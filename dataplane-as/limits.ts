@@ -39,6 +39,19 @@ export function withinLimits(sa: u32, hot: usize, inner: u32): u32 {
   return DROP_SA_EXPIRED
 }
 
+/** True when none of the next `packets` packets, of `inner` bytes together, meets a limit. */
+export function allWithinLimits(hot: usize, packets: u32, inner: u32): bool {
+  const sequence = load<u64>(hot + HOT_SEQUENCE)
+  const limit = load<u64>(hot + HOT_SEQUENCE_LIMIT)
+  return (
+    sequence < limit &&
+    limit - sequence >= <u64>packets && // a sum might wrap
+    clock < load<u64>(hot + HOT_DEADLINE) &&
+    load<u64>(hot + HOT_BYTES) + inner <= load<u64>(hot + HOT_HARD_BYTES) &&
+    load<u64>(hot + HOT_PACKETS) + packets <= load<u64>(hot + HOT_HARD_PACKETS)
+  )
+}
+
 /** The next number of an SA within its limits. */
 export function takeNumber(hot: usize): u64 {
   const sequence = load<u64>(hot + HOT_SEQUENCE) + 1
@@ -46,10 +59,10 @@ export function takeNumber(hot: usize): u64 {
   return sequence
 }
 
-/** Counts a packet of `inner` bytes that was given the number HOT_SEQUENCE stands at. */
-export function spend(sa: u32, hot: usize, inner: u32): void {
+/** Counts `packets` packets of `inner` bytes together, the last of which was given the number HOT_SEQUENCE stands at. */
+export function spend(sa: u32, hot: usize, packets: u32, inner: u32): void {
   const bytes = load<u64>(hot + HOT_BYTES) + inner
-  const sent = load<u64>(hot + HOT_PACKETS) + 1
+  const sent = load<u64>(hot + HOT_PACKETS) + packets
   store<u64>(hot + HOT_BYTES, bytes)
   store<u64>(hot + HOT_PACKETS, sent)
   store<u32>(hot + HOT_LAST_USED, now)

@@ -32,6 +32,7 @@ import {
   TC_TX_BYTES,
   TC_TX_PACKETS,
   TUNNEL_ENCAPSULATION,
+  TUNNEL_TRACE_OUT,
 } from './abi.ts'
 import {
   ahBytes,
@@ -43,14 +44,14 @@ import {
   outerIsIpv4,
   putAh,
 } from './ah-out.ts'
-import { beginBuckets, bucketCount, bucketFirst, intoBucket } from './buckets.ts'
-import { classify, HANDED_OVER } from './classify.ts'
-import { add } from './counters.ts'
+import { beginBuckets, bucketCount, bucketFirst, bucketInner, bucketPackets, intoBucket } from './buckets.ts'
+import { beginClassify, classify, HANDED_OVER } from './classify.ts'
+import { add, countStages } from './counters.ts'
 import { beginDelivery } from './deliver.ts'
-import { takeEntropy } from './entropy.ts'
+import { entropyHolds, entropyUnit, spendEntropy } from './entropy.ts'
 import { copyPacket, espBytes, putEsp } from './esp-out.ts'
 import { answerTooBig, MAX_ANSWER_BYTES } from './icmp.ts'
-import { spend, takeNumber, withinLimits } from './limits.ts'
+import { allWithinLimits, spend, takeNumber, withinLimits } from './limits.ts'
 import { block, counters, header, hotOut, packets, tunnelRecord } from './machine.ts'
 import { beginMessages, closeMessage, messagesMade, putDatagram } from './messages.ts'
 import { clampMss } from './mss.ts'
@@ -91,7 +92,7 @@ export function protectBurst(count: u32): u32 {
   const given = min<u32>(count, MAX_BURST)
   const consumed = classifyAll(given)
   const buckets = bucketCount()
-  for (let bucket: u32 = 0; bucket < buckets; bucket++) layOut(bucketFirst(bucket))
+  for (let bucket: u32 = 0; bucket < buckets; bucket++) layOut(bucket)
   cipherAll(true)
   aeadAll(true)
   hashAll()
@@ -104,6 +105,7 @@ export function protectBurst(count: u32): u32 {
 }
 
 function begin(): void {
+  beginClassify()
   beginBuckets()
   beginJobs()
   area = packets + header(HEADER_TX_OFFSET)
@@ -139,17 +141,56 @@ function refuse(at: usize, drop: u32): void {
 
 // ---- 2 layout
 
-/** Lays out a bucket, whose first packet is entry `next` - 1. */
-function layOut(next: u32): void {
+/** A bucket as a whole where nothing can happen to one of its packets alone, else one by one. */
+function layOut(bucket: u32): void {
+  const first = bucketFirst(bucket)
+  const packets = bucketPackets(bucket)
+  const inner = bucketInner(bucket)
+  if (mayRun(entry(first - 1), packets, inner)) run(first, packets, inner)
+  else layOutSingly(first)
+  closeMessage()
+}
+
+/** ESP alone, all of it within the limits of its SA, entropy for all, no trace wanted. */
+function mayRun(at: usize, packets: u32, inner: u32): bool {
+  const hot = load<u32>(at + W_HOT)
+  if (load<u32>(hot + HOT_PROTOCOL) === PROTOCOL_AH || !allWithinLimits(hot, packets, inner)) return false
+  if (wantsEntropy(hot) && !entropyHolds(packets)) return false
+  return load<u32>(tunnelRecord(load<u32>(at + W_TUNNEL)) + TUNNEL_TRACE_OUT) === 0
+}
+
+/** Lays out the `packets` packets of a bucket, `inner` bytes together, and counts them once. */
+function run(first: u32, packets: u32, inner: u32): void {
+  const head = entry(first - 1)
+  const hot = load<u32>(head + W_HOT)
+  const random = wantsEntropy(hot)
+  let unit: u32 = 0
+  let to = area
+  for (let next = first; next !== 0; unit++) {
+    const at = entry(next - 1)
+    const bytes = espBytes(hot, load<u32>(at + W_PAYLOAD))
+    const datagram = putDatagram(at, bytes, to)
+    to = datagram + bytes
+    sealEsp(at, hot, datagram, random ? entropyUnit(unit) : 0)
+    next = load<u32>(at + W_NEXT)
+  }
+  area = to
+  if (random) spendEntropy(packets)
+  spend(load<u32>(head + W_SA), hot, packets, inner)
+  account(load<u32>(head + W_TUNNEL), packets, inner)
+  countStages(load<u32>(head + W_TUNNEL), load<u32>(head + W_STAGES) | STAGE_EGRESS, packets)
+}
+
+/** Lays out a bucket whose first packet is entry `next` - 1. */
+function layOutSingly(next: u32): void {
   while (next !== 0) {
     const at = entry(next - 1)
     const drop = protect(at)
-    if (drop === DROP_NONE) account(at)
+    if (drop === DROP_NONE) account(load<u32>(at + W_TUNNEL), 1, load<u32>(at + W_LENGTH))
     const stages = load<u32>(at + W_STAGES) | (drop === DROP_NONE ? STAGE_EGRESS : 0)
     endOut(load<u32>(at + W_TUNNEL), stages, load<u32>(at + W_LENGTH), drop)
     next = load<u32>(at + W_NEXT)
   }
-  closeMessage()
 }
 
 function protect(at: usize): u32 {
@@ -170,7 +211,8 @@ function protectEsp(at: usize, hot: usize): u32 {
   const datagram = putDatagram(at, bytes, area)
   area = datagram + bytes
   sealEsp(at, hot, datagram, random)
-  spend(sa, hot, inner)
+  if (random !== 0) spendEntropy(1)
+  spend(sa, hot, 1, inner)
   return DROP_NONE
 }
 
@@ -188,8 +230,9 @@ function protectAh(at: usize, hot: usize): u32 {
   const random: usize = esp === 0 ? <usize>0 : entropyFor(esp)
   if (random === NO_ENTROPY) return DROP_NO_ENTROPY
   placeAh(at, hot, esp, random)
-  spend(load<u32>(at + W_SA), hot, inner)
-  if (esp !== 0) spend(inside - 1, esp, inner)
+  if (random !== 0) spendEntropy(1)
+  spend(load<u32>(at + W_SA), hot, 1, inner)
+  if (esp !== 0) spend(inside - 1, esp, 1, inner)
   ahPackets++
   return DROP_NONE
 }
@@ -231,15 +274,18 @@ const NO_ENTROPY: usize = 1
 
 /** 16 fresh bytes for the IV, 0 when the cipher needs none, NO_ENTROPY when the pool is empty. */
 function entropyFor(hot: usize): usize {
-  if (load<u32>(hot + HOT_IV_BYTES) === 0 || isAead(load<u32>(hot + HOT_CIPHER))) return 0
-  const random = takeEntropy()
-  return random === 0 ? NO_ENTROPY : random
+  if (!wantsEntropy(hot)) return 0
+  return entropyHolds(1) ? entropyUnit(0) : NO_ENTROPY
 }
 
-function account(at: usize): void {
-  const tunnel = counters(load<u32>(at + W_TUNNEL))
-  add(tunnel + TC_TX_PACKETS, 1)
-  add(tunnel + TC_TX_BYTES, load<u32>(at + W_LENGTH))
+function wantsEntropy(hot: usize): bool {
+  return load<u32>(hot + HOT_IV_BYTES) !== 0 && !isAead(load<u32>(hot + HOT_CIPHER))
+}
+
+function account(tunnel: u32, packets: u32, inner: u32): void {
+  const at = counters(tunnel)
+  add(at + TC_TX_PACKETS, packets)
+  add(at + TC_TX_BYTES, inner)
 }
 
 // ---- 5 AH

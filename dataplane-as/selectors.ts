@@ -17,11 +17,21 @@ import {
   SELECTOR_START,
   SELECTOR_START_PORT,
 } from './abi.ts'
-import { destination, destinationPort, family, NO_PORT, protocol, source, sourcePort } from './wire/inner.ts'
+import {
+  destination,
+  destinationPort,
+  family,
+  NO_PORT,
+  protocol,
+  readPorts,
+  source,
+  sourcePort,
+} from './wire/inner.ts'
 
 /** For the packet parseInner() read last. */
 export function selectorsAllow(hot: usize): bool {
   if ((load<u32>(hot + HOT_FLAGS) & HOT_FLAG_ANY) !== 0) return true
+  readPorts()
   const sources = load<u32>(hot + HOT_SOURCE_COUNT)
   const first = load<u32>(hot + HOT_SOURCES)
   if (!someFits(first, sources, source, sourcePort)) return false

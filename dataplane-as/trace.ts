@@ -18,7 +18,7 @@ import { openEvent, publishEvent } from './ring.ts'
 export function endOut(tunnel: u32, stages: u32, length: u32, drop: u32): void {
   if (drop !== DROP_NONE) countDrop(drop, tunnel)
   if (tunnel === NO_TUNNEL) return
-  countStages(tunnel, stages)
+  countStages(tunnel, stages, 1)
   trace(tunnel, stages, length, drop, DIRECTION_OUT, tunnelRecord(tunnel) + TUNNEL_TRACE_OUT)
 }
 

@@ -74,10 +74,13 @@ export const W_STAGES = 20
 export const W_NEXT = 24 // out: index + 1 of the next packet of its bucket
 export const W_DESCRIPTOR = 28 // in: the message it came in
 export const W_SEQUENCE = 32 // u64, in
+export const W_MSS_AT = 32 // out: offset of an MSS to lower, 0 = none
+export const W_MSS = 36 // and its new value
 export const W_TOS = 40
 export const W_DF = 44
 export const W_NEXT_HEADER = 48
 export const W_CIPHERTEXT = 52 // in: address of the first encrypted byte
+export const W_TCP = 52 // out: offset of the TCP header whose MSS is to be lowered
 export const W_CIPHERTEXT_LENGTH = 56 // in: 0 once the packet was dropped
 export const W_PAYLOAD = 60 // out: bytes to encrypt before the trailer: the packet and its TFC padding
 export const W_AH_HOT = 64 // hot record of the AH SA, 0 = ESP alone
@@ -87,9 +90,6 @@ export const W_AH_BYTES = 76 // bytes it covers
 export const W_AH_SEQUENCE = 80 // u64
 export const W_STATE = 88 // in: STATE_*
 export const W_INDEX = 92 // in: its own index
-export const W_MSS_AT = 100 // out: offset of an MSS to lower, 0 = none
-export const W_MSS = 104 // and its new value
-export const W_TCP = 108 // and the offset of its TCP header
 export const W_JOB = 96 // in: the AEAD job that verifies it
 /** what an entry is: ESP, AH around its packet, dropped, ESP whose AH around it was authentic */
 export const STATE_ESP: u32 = 1
@@ -104,8 +104,7 @@ const AT_RECEIVED = 40960 // BATCH * 32: received, where the packet's own place 
 const ICV_SLOT = 32
 const ESP_HEADER: u32 = 8
 const AEAD_IV: u32 = 8
-/** buckets of the transmit layout: BATCH * 16, and their hash table of 512 u32 */
-export const AT_BUCKETS = 49152
+/** hash table of the buckets of the transmit layout: 512 u32 */
 export const AT_BUCKET_TABLE = 53248
 /** jobs in each cipher queue, then in each hash queue: u32 */
 const AT_CIPHER_COUNTS = 55296
@@ -118,6 +117,8 @@ const HASH_QUEUE_BYTES: u32 = 8192
 const AT_AEADS = 170112 // a queue: BATCH * 48
 const AEAD_QUEUE_BYTES: u32 = 12288
 const AT_AADS = 206976 // BATCH * 16: what an AEAD authenticates with an ESN, SPI and the whole number
+/** buckets of the transmit layout: BATCH * 32 */
+export const AT_BUCKETS = 211072
 
 let aads: u32 = 0 // of them used
 

@@ -37,53 +37,89 @@ import {
 
 /** Shape of messages that must go alone. */
 const ALONE: u32 = 0xffffffff
-
-let memoryEnd: u64 = 0
+/** Lengths from here on might have more than 32 bits. */
+const TOO_LONG: u32 = 1 << 28
 
 /**
  * Hashes groups of `count` ordered jobs. The rest, which has no group, moves to the front of SCRATCH_ORDER in its
  * order; returns its number.
  */
 export function hashAlike(count: i32): i32 {
-  memoryEnd = (<u64>memory.size()) << 16
   let left = 0
   for (let i = 0; i < count; ) {
-    const shape = shapeOf(orderedJob(scratch, i))
-    const alike = shape === ALONE ? 1 : countAlike(i, count, shape)
-    const last = left === 0 && i + alike === count && alike > lanes >> 1
-    if (shape !== ALONE && (alike === lanes || last)) hashGroup(i, alike, shape)
-    else for (let k = 0; k < alike; k++) setOrderedJob(scratch, left++, orderedJob(scratch, i + k))
+    const last = count - i < lanes
+    let alike = last ? count - i : lanes
+    // a last group that is not full goes alone with those left over, if there are any, or if it is small
+    const wanted = !last || (left === 0 && alike > lanes >> 1)
+    const shape = wanted ? seat(i, alike) : ALONE
+    if (shape !== ALONE) hashGroup(alike, shape)
+    else {
+      alike = countAlike(i, count)
+      for (let k = 0; k < alike; k++) setOrderedJob(scratch, left++, orderedJob(scratch, i + k))
+    }
     i += alike
   }
   return left
 }
 
-/** How many jobs from `first` on have this shape, at most one for each lane. */
-function countAlike(first: i32, count: i32, shape: u32): i32 {
+/** How many jobs from `first` on have the shape of the first, at most one for each lane. */
+function countAlike(first: i32, count: i32): i32 {
+  const shape = shapeOf(load<u32>(orderedJob(scratch, first), HASH_JOB_LENGTH))
   const end = min(first + lanes, count)
   let i = first + 1
-  while (i < end && shapeOf(orderedJob(scratch, i)) === shape) i++
+  while (i < end && shapeOf(load<u32>(orderedJob(scratch, i), HASH_JOB_LENGTH)) === shape) i++
   return i - first
 }
 
-/**
- * Twice the number of whole blocks, and 1 where the rest and its padding need two more. ALONE where bytes are hashed
- * that do not stand in the data, where a whole last block cannot be read, or where a length has more than 32 bits.
- */
-function shapeOf(job: usize): u32 {
-  const length = load<u32>(job, HASH_JOB_LENGTH)
+/** Twice the number of whole blocks, and 1 where the rest and its padding need two more. */
+function shapeOf(length: u32): u32 {
   const block: u32 = (<u32>1) << shift
-  const whole = length >> shift
-  const end = <u64>load<u32>(job, HASH_JOB_DATA) + <u64>((whole + 1) << shift)
-  if (load<u32>(job, HASH_JOB_EXTRA_BYTES) !== 0 || end > memoryEnd || length >= 1 << 28) return ALONE
-  return (whole << 1) | ((length & (block - 1)) + 1 + (block >> 3) > block ? 1 : 0)
+  return ((length >> shift) << 1) | (((length & (block - 1)) + (block >> 3)) >> shift)
 }
 
-/** Hashes `count` jobs from `first` on, all of one shape. */
-function hashGroup(first: i32, count: i32, shape: u32): void {
+// one key for all lanes seated last
+let oneKey: bool = false
+
+/**
+ * Gives every lane one of the `count` jobs from `first` on; lanes to spare do what the last one does. Returns the
+ * shape that all have in common. ALONE where they have none, where bytes are hashed that do not stand in the data,
+ * where a whole last block cannot be read, or where a length has more than 32 bits.
+ */
+function seat(first: i32, count: i32): u32 {
+  const block: u32 = (<u32>1) << shift
+  const mask = lastMask(0)
+  const shape = shapeOf(load<u32>(orderedJob(scratch, first), HASH_JOB_LENGTH))
+  const state = load<u32>(orderedJob(scratch, first), HASH_JOB_STATE)
+  const end = scratch + ((<usize>lanes) << 2)
+  let different: u32 = 0
+  let keys: u32 = 0
+  let longest: u32 = 0
+  let highest: u32 = 0
+  for (let at = scratch; at < end; at += 4) {
+    const job = orderedJob(scratch, first)
+    if (--count > 0) first++
+    const length = load<u32>(job, HASH_JOB_LENGTH)
+    const data = load<u32>(job, HASH_JOB_DATA)
+    const rest = length & (block - 1)
+    different |= (shapeOf(length) ^ shape) | load<u32>(job, HASH_JOB_EXTRA_BYTES)
+    keys |= load<u32>(job, HASH_JOB_STATE) ^ state
+    longest |= length
+    highest = max(highest, data + (length - rest))
+    store<u32>(at, <u32>job, SCRATCH_HASH_OUTER_JOBS)
+    store<u32>(at, data, SCRATCH_HASH_LANES)
+    store<u32>(at, <u32>mask - rest, SCRATCH_HASH_MASKS)
+    store<u32>(at, (block + length) << 3, SCRATCH_HASH_BITS)
+  }
+  oneKey = keys === 0
+  const readable = <u64>highest + <u64>block <= (<u64>memory.size()) << 16
+  return different === 0 && longest < TOO_LONG && readable ? shape : ALONE
+}
+
+/** Hashes the `count` jobs that have their seats, all of one shape. */
+function hashGroup(count: i32, shape: u32): void {
   const states = scratch + SCRATCH_HASH_OUTER_WORDS // where the digests are wanted
   const blocks = shape >> 1
-  seat(first, count, blocks)
+  loadKeys()
   if (blocks !== 0) {
     hashBlocks(scratch + SCRATCH_HASH_LANES, <i32>blocks, states)
     moveOn(blocks << shift)
@@ -93,30 +129,12 @@ function hashGroup(first: i32, count: i32, shape: u32): void {
   hashOuter(count)
 }
 
-/** Gives every lane its job; lanes to spare do what the first one does. */
-function seat(first: i32, count: i32, blocks: u32): void {
-  const state = load<u32>(orderedJob(scratch, first), HASH_JOB_STATE)
-  let oneKey = true
-  for (let lane = 0; lane < lanes; lane++) {
-    const job = orderedJob(scratch, lane < count ? first + lane : first)
-    const at = scratch + ((<usize>lane) << 2)
-    const length = load<u32>(job, HASH_JOB_LENGTH)
-    const bits = (((<u32>1) << shift) + length) << 3
-    store<u32>(at, <u32>job, SCRATCH_HASH_OUTER_JOBS)
-    store<u32>(at, load<u32>(job, HASH_JOB_DATA), SCRATCH_HASH_LANES)
-    store<u32>(at, <u32>lastMask(length - (blocks << shift)), SCRATCH_HASH_MASKS)
-    if (wide) store<u64>(at + ((<usize>lane) << 2), <u64>bits, SCRATCH_HASH_BITS)
-    else store<u32>(at, bits, SCRATCH_HASH_BITS)
-    if (load<u32>(job, HASH_JOB_STATE) !== state) oneKey = false
-  }
-  loadKeys(<usize>state, oneKey)
-}
-
-function loadKeys(state: usize, oneKey: bool): void {
+function loadKeys(): void {
   const inner = scratch + SCRATCH_HASH_OUTER_WORDS
   const outer = scratch + SCRATCH_HASH_OUTER_STATES
   if (oneKey) {
-    loadAll(inner, outer, state)
+    const job = <usize>load<u32>(scratch, SCRATCH_HASH_OUTER_JOBS)
+    loadAll(inner, outer, <usize>load<u32>(job, HASH_JOB_STATE))
     return
   }
   for (let lane = 0; lane < lanes; lane++) {
@@ -144,7 +162,18 @@ function hashLast(states: usize, two: bool): void {
     hashWords(states, schedule)
     for (let word: usize = 0; word < 16; word++) fillRow(schedule + word * row, 0)
   }
-  const to = schedule + lengthRow() * row
-  for (let at: usize = 0; at < row; at += 16) v128.store(to + at, v128.load(scratch + SCRATCH_HASH_BITS + at))
+  putLengths(schedule + lengthRow() * row)
   hashWords(states, schedule)
+}
+
+/** The row of the lengths in bits. */
+function putLengths(to: usize): void {
+  const bits = v128.load(scratch, SCRATCH_HASH_BITS)
+  if (wide) {
+    v128.store(to, i64x2.extend_low_i32x4_u(bits))
+    v128.store(to, i64x2.extend_high_i32x4_u(bits), 16)
+    return
+  }
+  v128.store(to, bits)
+  for (let at: usize = 16; at < row; at += 16) v128.store(to + at, v128.load(scratch + at, SCRATCH_HASH_BITS))
 }

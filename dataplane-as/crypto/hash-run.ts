@@ -11,12 +11,16 @@ import { md5Last, md5Run, md5Words } from './generated/md5-lanes.ts'
 import { sha1Last, sha1Run, sha1Words } from './generated/sha1-lanes.ts'
 import { sha256Last, sha256Run, sha256Words } from './generated/sha256-lanes.ts'
 import { sha512Last, sha512Run, sha512Words } from './generated/sha512-lanes.ts'
-import { blockShift, digestWords, isWide, outerState, stateWords } from './hash-shape.ts'
+import { blockShift, digestWords, isWide, outerState, scheduleRows, stateWords } from './hash-shape.ts'
 import { HASH_JOB_ICV, HASH_JOB_ICV_BYTES, HASH_MD5, HASH_SHA1, HASH_SHA256 } from './job.ts'
 import {
+  SCRATCH_HASH_MASKS,
   SCRATCH_HASH_OUTER_JOBS,
   SCRATCH_HASH_OUTER_STATES,
   SCRATCH_HASH_OUTER_WORDS,
+  SCRATCH_HASH_STATES,
+  SCRATCH_HASH_TAIL_BYTES,
+  SCRATCH_HASH_TAILS,
   SCRATCH_HASH_WORDS,
 } from './scratch.ts'
 
@@ -144,63 +148,85 @@ export function copyWords(to: usize, toStep: usize, from: usize, fromStep: usize
 export function hashOuter(count: i32): void {
   const states = scratch + SCRATCH_HASH_OUTER_STATES
   hashWords(states, scratch + SCRATCH_HASH_OUTER_WORDS)
-  if (hash !== HASH_MD5) turnDigests(states)
-  for (let lane = 0; lane < count; lane += 4) writeIcvs(states, lane, min(count - lane, 4))
+  if (wide) {
+    turnDigests(states)
+    for (let lane = 0; lane < count; lane++) writeIcv(states, lane, outerJob(lane))
+    return
+  }
+  gatherFirst(states)
+  for (let lane = 0; lane < count; lane++) putIcv(states, lane, outerJob(lane))
 }
 
-/** Turns the bytes of all words: the digests of SHA have the most significant byte first. */
+function outerJob(lane: i32): usize {
+  return <usize>load<u32>(scratch + ((<usize>lane) << 2), SCRATCH_HASH_OUTER_JOBS)
+}
+
+/** The digests of SHA have the most significant byte of a word first. */
 function turnDigests(states: usize): void {
   const turn = v128.load(wide ? SHA512_BYTE_SWAP : SHA_BYTE_SWAP)
   const end = states + row * <usize>digest
   for (let at = states; at < end; at += 16) v128.store(at, v128.swizzle(v128.load(at), turn))
 }
 
-/** Writes the ICVs of up to 4 lanes from `lane` on; of 32-bit words the first four at once. */
-function writeIcvs(states: usize, lane: i32, count: i32): void {
-  const jobs = scratch + SCRATCH_HASH_OUTER_JOBS + ((<usize>lane) << 2)
-  if (wide) {
-    for (let i = 0; i < count; i++) writeIcv(states, lane + i, <usize>load<u32>(jobs + ((<usize>i) << 2)), 0)
+/** Puts the first four words of every digest together in SCRATCH_HASH_WORDS, 16 bytes a lane. */
+function gatherFirst(states: usize): void {
+  if (hash !== HASH_MD5) turnDigests(states)
+  const step = row
+  const end = states + step
+  let to = scratch + SCRATCH_HASH_WORDS
+  for (; states < end; states += 16, to += 64) {
+    const a = v128.load(states)
+    const b = v128.load(states + step)
+    const c = v128.load(states + 2 * step)
+    const d = v128.load(states + 3 * step)
+    const ab = v128.shuffle<i32>(a, b, 0, 4, 1, 5)
+    const cd = v128.shuffle<i32>(c, d, 0, 4, 1, 5)
+    v128.store(to, v128.shuffle<i64>(ab, cd, 0, 2))
+    v128.store(to, v128.shuffle<i64>(ab, cd, 1, 3), 16)
+    const ab2 = v128.shuffle<i32>(a, b, 2, 6, 3, 7)
+    const cd2 = v128.shuffle<i32>(c, d, 2, 6, 3, 7)
+    v128.store(to, v128.shuffle<i64>(ab2, cd2, 0, 2), 32)
+    v128.store(to, v128.shuffle<i64>(ab2, cd2, 1, 3), 48)
+  }
+}
+
+/** ICVs of 12 bytes are the usual ones of 32-bit words. */
+function putIcv(states: usize, lane: i32, job: usize): void {
+  if (load<u32>(job, HASH_JOB_ICV_BYTES) !== 12) {
+    writeIcv(states, lane, job)
     return
   }
-  const from = states + ((<usize>lane) << 2)
-  const a = v128.load(from)
-  const b = v128.load(from + row)
-  const c = v128.load(from + 2 * row)
-  const d = v128.load(from + 3 * row)
-  const ab = v128.shuffle<i32>(a, b, 0, 4, 1, 5)
-  const cd = v128.shuffle<i32>(c, d, 0, 4, 1, 5)
-  putFirst(states, lane, count, v128.shuffle<i64>(ab, cd, 0, 2))
-  putFirst(states, lane + 1, count - 1, v128.shuffle<i64>(ab, cd, 1, 3))
-  const ab2 = v128.shuffle<i32>(a, b, 2, 6, 3, 7)
-  const cd2 = v128.shuffle<i32>(c, d, 2, 6, 3, 7)
-  putFirst(states, lane + 2, count - 2, v128.shuffle<i64>(ab2, cd2, 0, 2))
-  putFirst(states, lane + 3, count - 3, v128.shuffle<i64>(ab2, cd2, 1, 3))
-}
-
-/** The ICV of one lane whose digest begins with `first`; nothing where `count` is not positive. */
-function putFirst(states: usize, lane: i32, count: i32, first: v128): void {
-  if (count <= 0) return
-  const job = <usize>load<u32>(scratch + SCRATCH_HASH_OUTER_JOBS + ((<usize>lane) << 2))
   const icv = <usize>load<u32>(job, HASH_JOB_ICV)
-  const bytes = load<u32>(job, HASH_JOB_ICV_BYTES)
-  if (bytes === 12) {
-    v128.store64_lane(icv, first, 0)
-    v128.store32_lane(icv, first, 2, 8)
-  } else if (bytes >= 16) {
-    v128.store(icv, first)
-    if (bytes > 16) writeIcv(states, lane, job, 16)
-  } else writeIcv(states, lane, job, 0)
+  const from = scratch + ((<usize>lane) << 4)
+  store<u64>(icv, load<u64>(from, SCRATCH_HASH_WORDS))
+  store<u32>(icv, load<u32>(from, SCRATCH_HASH_WORDS + 8), 8)
 }
 
-/** The bytes of the ICV of a lane from `at` on, a multiple of 16. */
-function writeIcv(states: usize, lane: i32, job: usize, at: usize): void {
+/** The bytes of the ICV of a lane. */
+function writeIcv(states: usize, lane: i32, job: usize): void {
+  let at: usize = 0
   const icv = <usize>load<u32>(job, HASH_JOB_ICV)
   const bytes = <usize>load<u32>(job, HASH_JOB_ICV_BYTES)
   const word = (<usize>1) << wordShift
-  let from = states + ((<usize>lane) << wordShift) + (at >> wordShift) * row
+  let from = states + ((<usize>lane) << wordShift)
   for (; at + word <= bytes; at += word, from += row) {
     if (wide) store<u64>(icv + at, load<u64>(from))
     else store<u32>(icv + at, load<u32>(from))
   }
   for (; at < bytes; at++, from++) store<u8>(icv + at, load<u8>(from))
+}
+
+/** Wipes states and message words, which a forger could use; the tails where lanes went alone (`mixed`). */
+export function wipeHash(mixed: bool): void {
+  wipe(scratch + SCRATCH_HASH_STATES, SCRATCH_HASH_WORDS - SCRATCH_HASH_STATES)
+  const schedule = <usize>scheduleRows(hash) * row
+  wipe(scratch + SCRATCH_HASH_WORDS, schedule)
+  wipe(scratch + SCRATCH_HASH_OUTER_WORDS, schedule)
+  wipe(scratch + SCRATCH_HASH_MASKS, 128)
+  if (mixed) wipe(scratch + SCRATCH_HASH_TAILS, SCRATCH_HASH_TAIL_BYTES)
+}
+
+/** Whole vectors. */
+function wipe(at: usize, bytes: usize): void {
+  for (const end = at + bytes; at < end; at += 16) v128.store(at, i64x2.splat(0))
 }

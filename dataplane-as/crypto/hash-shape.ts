@@ -29,6 +29,12 @@ export function digestWords(hash: i32): i32 {
   return hash === HASH_SHA384 ? 6 : stateWords(hash)
 }
 
+/** Rows of words that the compression function uses: the message schedule; MD5 has one row to spare. */
+export function scheduleRows(hash: i32): i32 {
+  if (hash === HASH_MD5) return 17
+  return hash === HASH_SHA256 ? 64 : 80
+}
+
 /** Offset of the outer chaining value in an HMAC state. */
 export function outerState(hash: i32): usize {
   return isWide(hash) ? 64 : 32

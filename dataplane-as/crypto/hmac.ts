@@ -9,7 +9,7 @@
  */
 import { hashAlike } from './hash-groups.ts'
 import { hashMixed } from './hash-lanes.ts'
-import { beginHash } from './hash-run.ts'
+import { beginHash, wipeHash } from './hash-run.ts'
 import { blockShift } from './hash-shape.ts'
 import { hmacPrepare } from './hmac-keys.ts'
 import {
@@ -22,7 +22,7 @@ import {
   HMAC_STATE_BYTES,
 } from './job.ts'
 import { orderByBlocks, portion } from './order.ts'
-import { KERNEL_SCRATCH_BYTES, SCRATCH_HASH_STATES, SCRATCH_HASH_WIPE_BYTES } from './scratch.ts'
+import { KERNEL_SCRATCH_BYTES } from './scratch.ts'
 
 export { HMAC_STATE_BYTES, hmacPrepare, KERNEL_SCRATCH_BYTES }
 
@@ -54,13 +54,17 @@ export function hmacSha512(jobs: usize, count: i32, scratch: usize): void {
 /** Works on the jobs in portions; then wipes states and message words, which a forger could use. */
 function hmac(hash: i32, jobs: usize, count: i32, scratch: usize): void {
   beginHash(hash, scratch)
+  let mixed = false
   while (count > 0) {
     const now = portion(count)
     orderByBlocks(jobs, now, blockShift(hash), scratch)
     const left = hashAlike(now)
-    if (left !== 0) hashMixed(left)
+    if (left !== 0) {
+      hashMixed(left)
+      mixed = true
+    }
     jobs += <usize>now * HASH_JOB_BYTES
     count -= now
   }
-  memory.fill(scratch + SCRATCH_HASH_STATES, 0, SCRATCH_HASH_WIPE_BYTES)
+  wipeHash(mixed)
 }

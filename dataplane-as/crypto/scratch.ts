@@ -99,11 +99,11 @@ export const SCRATCH_HASH_WORDS = 4416
 export const SCRATCH_HASH_OUTER_WORDS = 6976
 /** Tail buffers: 12 of 192 bytes or 4 of 384 (the last blocks of a message), then 32 to spare. */
 export const SCRATCH_HASH_TAILS = 9536
-/** Bytes from SCRATCH_HASH_STATES on that are wiped after a call. */
-export const SCRATCH_HASH_WIPE_BYTES = 8096
+/** Bytes of all tail buffers. */
+export const SCRATCH_HASH_TAIL_BYTES = 2336
 /** Groups of messages: address of the mask of each lane's last block, u32. */
 export const SCRATCH_HASH_MASKS = 11872
-/** Length of each lane's message in bits, one word of the hash each. */
+/** Length of each lane's message in bits, u32. */
 export const SCRATCH_HASH_BITS = 11936
 
 /** Bytes of the scratch area; give it 16-byte alignment. */

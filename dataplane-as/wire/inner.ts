@@ -18,6 +18,7 @@ export let upper: usize = 0
 /** addresses of the two IP addresses, 4 or 16 bytes in network order */
 export let source: usize = 0
 export let destination: usize = 0
+/** after readPorts() */
 export let sourcePort: u32 = 0
 export let destinationPort: u32 = 0
 /** TOS or traffic class */
@@ -26,6 +27,9 @@ export let tos: u32 = 0
 export let dontFragment: u32 = 0
 /** 1 when it is a fragment other than the first */
 export let laterFragment: u32 = 0
+
+/** bytes from there to the end of the packet */
+let upperBytes: u32 = 0
 
 const MAX_EXTENSIONS: u32 = 8
 const HOP_BY_HOP: u32 = 0
@@ -68,7 +72,8 @@ function parseIpv4(address: usize, available: u32): bool {
   destination = address + 16
   dontFragment = (fragment >> 14) & 1
   laterFragment = (fragment & 0x1fff) !== 0 ? 1 : 0
-  readPorts(address + headerLength, length - headerLength)
+  upper = address + headerLength
+  upperBytes = length - headerLength
   return true
 }
 
@@ -111,7 +116,8 @@ function walkExtensions(address: usize, next: u32): bool {
       next === HOP_BY_HOP || next === ROUTING || next === OPTIONS || next === FRAGMENT || next === AH
     if (!extension) {
       protocol = next
-      readPorts(address + offset, length - offset)
+      upper = address + offset
+      upperBytes = length - offset
       return true
     }
     if (length - offset < 8) return false
@@ -128,23 +134,19 @@ function walkExtensions(address: usize, next: u32): bool {
     offset += bytes
     if (laterFragment !== 0) {
       protocol = next
-      noPorts()
+      upper = 0
       return true
     }
   }
   return false
 }
 
-function noPorts(): void {
-  upper = 0
+/** Sets the ports of the packet that parseInner() read last. Few packets need theirs. */
+export function readPorts(): void {
   sourcePort = NO_PORT
   destinationPort = NO_PORT
-}
-
-function readPorts(at: usize, bytes: u32): void {
-  noPorts()
-  upper = at
-  if (laterFragment !== 0 || bytes < 4) return
+  if (laterFragment !== 0 || upperBytes < 4) return
+  const at = upper
   if (
     protocol === TCP ||
     protocol === UDP ||
