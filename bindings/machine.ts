@@ -13,6 +13,8 @@ export type MachineOptions = {
   natTPort: number
   /** sizes of the card's tables and memory where the defaults (memory.ts) do not fit */
   card?: Partial<Omit<CardGeometry, 'asps'>> & { memoryBytes?: number }
+  /** Linux: the start waits, with a limit, until the engine has optimised the card's code; default: no */
+  warmUp?: boolean
 }
 
 export type Machine = {

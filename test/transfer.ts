@@ -35,11 +35,13 @@ export async function transfer(
   const arrived = linesOf(receiver)
   assert.equal((await arrived.next()).value, 'listening')
   const sender = start(from, SENDER, [ends.to, ends.from, String(bytes)])
-  const late = setTimeout(() => {
+  const end = () => {
     for (const child of [sender, receiver]) child.kill('SIGKILL')
-  }, LIMIT)
+  }
+  const late = setTimeout(end, LIMIT)
   const [sent, received] = await Promise.all([linesOf(sender).next(), arrived.next()])
   clearTimeout(late)
+  end() // the tunnel may go before TCP has said good-bye, and they would wait for it for minutes
   return typeof sent.value === 'string' && sent.value === received.value
 }
 

@@ -161,7 +161,7 @@ async function makeMachine(config: Config): Promise<Machine> {
   const { ikePort, natTPort } = config
   try {
     const { createLinuxMachine } = await import('../../bindings/linux/machine.ts') // native code only after the checks
-    return await createLinuxMachine({ asps: aspCount(config), ikePort, natTPort })
+    return await createLinuxMachine({ asps: aspCount(config), ikePort, natTPort, warmUp: true })
   } catch (error) {
     throw machineRefused(error)
   }
