@@ -8,6 +8,7 @@ import type { GatewayEvent } from './effects.ts'
 import { Executor } from './executor.ts'
 import { createIkev2Engine } from './ikev2/engine.ts'
 import { AlarmWatch } from './manage/alarm-watch.ts'
+import { Commits } from './manage/commits.ts'
 import { CommandError } from './manage/error.ts'
 import { type Answer, execute } from './manage/exec.ts'
 import type { MemoryLog } from './manage/log.ts'
@@ -52,6 +53,8 @@ export type GatewayOptions = {
   node: string
   /** reads and checks a configuration file, for plan */
   load?: (file: string) => CheckResult
+  /** a configuration took effect after the first one */
+  committed?: () => void
   /** counters of the machine itself, by name, for show counters drop */
   counters?: () => Record<string, number>
   /** another engine for tests; IKEv2 otherwise */
@@ -71,6 +74,7 @@ export class Gateway {
   /** card counters at the last `clear counters` */
   readonly baseline = new Map<string, bigint>()
   readonly alarms: AlarmWatch
+  readonly commits = new Commits(this)
   readonly #engine: Engine
   readonly #reducer: Reducer
   readonly #spis: SpiAllocator
@@ -102,6 +106,10 @@ export class Gateway {
       submit: (event) => this.#submit(event),
       installed: () => this.#watchSoon(),
     })
+  }
+
+  get stopped(): boolean {
+    return this.#stopped
   }
 
   get config(): Config {
@@ -186,8 +194,13 @@ export class Gateway {
     if (load === undefined) throw new CommandError('unsupported', 'this gateway reads no files')
     const { config, errors } = load(file)
     if (errors.length > 0) throw new CommandError('refused', `${file} is refused: ${errors[0].message}`)
-    const { findings, refused } = this.#changes.plan(this.config, config)
+    const { findings, refused } = this.planFor(config)
     return [...refused, ...findings]
+  }
+
+  /** The same for a configuration that has passed the checks; `refused`: what only a restart can change. */
+  planFor(config: Config) {
+    return this.#changes.plan(this.config, config)
   }
 
   /** Devices this gateway has made. */
@@ -244,11 +257,12 @@ export class Gateway {
     const traced = this.ports.card.trace(slot.ref, count).then((traces) => {
       seen = traces
     })
-    await Promise.race([traced, this.#after(TRACE_MS)])
+    await Promise.race([traced, this.after(TRACE_MS)])
     return seen
   }
 
-  #after(milliseconds: number): Promise<void> {
+  /** Resolves when so much time has passed, or the gateway stops. */
+  after(milliseconds: number): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>()
     this.#traceWaits.push({ at: this.now() + milliseconds, done: resolve })
     this.#arm()

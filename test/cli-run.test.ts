@@ -22,6 +22,11 @@ import { inNamespace } from './bindings-namespace.ts'
 
 const PROGRAM = fileURLToPath(new URL('../control/cli/asegate.js', import.meta.url))
 
+const METRICS_PORT = 9576
+/** The names that dashboards made for ipsec_exporter ask for. */
+const COMPATIBLE = `ipsec_up ipsec_uptime_seconds ipsec_status ipsec_ike_sas ipsec_half_open_ike_sas ipsec_ike_sa_state
+ ipsec_child_sa_state ipsec_child_sa_bytes_in ipsec_child_sa_bytes_out ipsec_child_sa_packets_in ipsec_child_sa_packets_out`
+
 function configOf(local: string, remote: string, net: string, source: string): string {
   return `context local
  interface t1
@@ -39,6 +44,8 @@ tunnel ipsec t
  peer-end-point local ${local} remote ${remote}
  bind interface t1 local
  ike-policy peer
+management
+ metrics 127.0.0.1 port ${METRICS_PORT}
 `
 }
 
@@ -184,6 +191,21 @@ inNamespace(fileURLToPath(import.meta.url), () => {
     )
     const here = JSON.parse(a.run(process.execPath, PROGRAM, 'version', '--json'))
     assert.deepEqual(version.data, here.data)
+  })
+
+  test('a scrape over the network finds the tunnel, its traffic, and every name it may ask for', async () => {
+    const get = (path: string) =>
+      fetch(`http://127.0.0.1:${METRICS_PORT}${path}`, { headers: { connection: 'close' } })
+    const response = await get('/metrics')
+    assert.equal(response.headers.get('content-type'), 'text/plain; version=0.0.4; charset=utf-8')
+    const body = await response.text()
+    for (const name of COMPATIBLE.split(/\s+/)) assert.match(body, new RegExp(`^${name}[{ ]`, 'm'))
+    assert.match(body, /^asegate_tunnel_up\{tunnel="t"\} 1$/m)
+    const [, bytes] = /^asegate_tunnel_sent_bytes_total\{tunnel="t"\} (\d+)$/m.exec(body) ?? []
+    assert.ok(Number(bytes) >= 5 * 84, body)
+    assert.match(body, /^asegate_public_key_jobs_total\{kind="dh-derive"\} [1-9]\d*$/m)
+    assert.equal((await get('/readyz')).status, 200)
+    assert.ok(!body.includes('sixteen bytes'))
   })
 
   test('a second gateway at the same socket is refused and harms nothing', async () => {

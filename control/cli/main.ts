@@ -116,9 +116,11 @@ function addCheck(program: Command, finish: Finish) {
 }
 
 const EXEC = {
-  show: 'version | tunnel ipsec | ike sa | ipsec sa | ip route | asp | circuit | counters | log | pki',
-  clear: 'tunnel ipsec NAME | ike sa | ipsec sa | counters | guard-routes',
+  show: 'version | configuration | tunnel ipsec | ike sa | ipsec sa | ip route | asp | circuit | counters | alarms | log | pki',
+  clear: 'tunnel ipsec NAME | ike sa | ipsec sa | alarm N | asp N | counters | guard-routes',
   trace: 'packet NAME [count N]',
+  commit: '[check | confirmed MINUTES]: the configuration file takes effect',
+  rollback: '[N]: what ran before the last N commits takes effect again',
 }
 
 const PKI = 'generate keypair | request | import | delete: key pairs and certificates, without a gateway'

@@ -7,6 +7,7 @@ import type { Machine } from '../../bindings/machine.ts'
 import { formatFinding } from '../config/load.ts'
 import type { Config, Finding } from '../config/model.ts'
 import { createGateway, type Gateway } from '../gateway.ts'
+import { RefusedError } from '../manage/commits.ts'
 import { pageFor } from '../manage/health.ts'
 import { createLog, type MemoryLog } from '../manage/log.ts'
 import { createMetricsServer, type MetricsServer } from '../manage/metrics-server.ts'
@@ -111,23 +112,21 @@ class Running {
 
   #gatewayOptions(machine: Machine, gateway: () => Gateway | null) {
     const load = (file: string) => loadFile(file, this.#files, gateway()?.deviceNames())
-    return { version: VERSION, node: process.version, load, counters: () => machine.counters() }
+    const committed = () => this.#metrics?.set(gateway()?.config.management?.metrics ?? null)
+    return { version: VERSION, node: process.version, load, committed, counters: () => machine.counters() }
   }
 
   /** SIGHUP: the same file again. A refused one changes nothing and says why. */
   #reload(gateway: Gateway) {
     try {
-      const { config, errors, warnings } = loadFile(this.#options.config, this.#files, gateway.deviceNames())
+      const { plan, warnings } = gateway.commits.commit()
       for (const finding of warnings) this.#finding('warning', finding)
-      const result = errors.length > 0 ? { ok: false as const, errors } : gateway.reload(config)
-      this.#metrics?.set(gateway.config.management?.metrics ?? null)
-      if (result.ok) return this.#log.log('info', `configuration committed: ${planText(result.plan)}`)
-      for (const finding of result.errors) this.#finding('error', finding)
-      this.#log.log('error', 'configuration refused, the old one stays', { reason: 'refused' })
+      this.#log.log('info', `configuration committed: ${planText(plan)}`)
     } catch (error) {
-      this.#log.log('error', `configuration refused, the old one stays: ${messageOf(error)}`, {
-        reason: 'refused',
-      })
+      const findings = error instanceof RefusedError ? error.findings : []
+      for (const { text, code } of findings) this.#log.log('error', text, { reason: code })
+      const why = findings.length > 0 ? '' : `: ${messageOf(error)}`
+      this.#log.log('error', `configuration refused, the old one stays${why}`, { reason: 'refused' })
     }
   }
 

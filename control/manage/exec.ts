@@ -10,6 +10,7 @@ import { showDrops } from './baseline.ts'
 import { clearAsp, clearCounters, clearIkeSas, clearIpsecSas, clearTunnel } from './clear.ts'
 import { CommandError } from './error.ts'
 import { clearAlarm, showAlarms } from './show-alarms.ts'
+import { commit, rollback, showCandidate, showDiff, showRollback } from './show-commits.ts'
 import {
   showConfiguration,
   showIkePolicies,
@@ -35,6 +36,9 @@ const FILTER = '[(tunnel name=NAME|spi spi=STRING)]'
 const TABLE = [
   ['version', 'show version', showVersion],
   ['configuration', 'show configuration [running]', showConfiguration],
+  ['candidate', 'show configuration candidate', showCandidate],
+  ['diff', 'show configuration diff', showDiff],
+  ['old', 'show configuration rollback count=INT{1..10}', showRollback],
   ['ike-proposal', 'show ike proposal [name=NAME]', showIkeProposals],
   ['ike-policy', 'show ike policy [name=NAME]', showIkePolicies],
   ['ipsec-proposal', 'show ipsec proposal [name=NAME]', showIpsecProposals],
@@ -56,6 +60,8 @@ const TABLE = [
   ['clear-asp', 'clear asp asp=INT{1..16}', clearAsp],
   ['clear-alarm', 'clear alarm id=INT{1..1000000000}', clearAlarm],
   ['clear-guards', 'clear guard-routes', (gateway: Gateway) => gateway.clearGuards()],
+  ['commit', 'commit [(check=check|confirmed minutes=INT{1..1440})]', commit],
+  ['rollback', 'rollback [count=INT{1..10}]', rollback],
   ['plan', 'plan file file=STRING', (gateway: Gateway, values: Values) => gateway.plan(values.text('file'))],
   ['trace', 'trace packet name=NAME [count count=INT{1..1000}]', tracePackets],
 ] as const satisfies readonly (readonly [string, string, Run])[]
@@ -64,9 +70,6 @@ export type CommandName = (typeof TABLE)[number][0]
 
 // Of the command language, but not built: refused by name instead of as a mistake.
 const NOT_BUILT = [
-  'show configuration candidate',
-  'show configuration diff',
-  'show configuration rollback',
   'show pki',
   'show asp pool',
   'show asp group',

@@ -146,12 +146,42 @@ export function render(command: CommandName, data: unknown, detail: boolean, wid
   if (detail) return rows.flatMap((row, i) => [...(i > 0 ? [''] : []), ...details(row, 0)])
   if (command === 'log') return rows.map((row) => textLine(row as never).trimEnd())
   if (command === 'trace') return rows.map(traceLine)
-  if (command === 'configuration') return rows[0].lines as string[]
+  if (command === 'configuration' || command === 'old') return rows[0].lines as string[]
+  if (command === 'candidate') return candidateLines(rows[0])
+  if (command === 'diff') return diffText(rows[0])
+  if (command === 'commit' || command === 'rollback') return commitLines(rows[0])
   if (DETAILED.has(command)) return rows.flatMap((row, i) => [...(i > 0 ? [''] : []), ...details(row, 0)])
   if (command === 'version') return [versionLine(rows[0])]
   const chosen = TABLES[command]
   if (chosen === undefined) return clearLines(rows[0])
   return table(chosen.columns, rows, width, chosen.none)
+}
+
+type Found = { line: number; code: string; message: string }
+
+function candidateLines({ file, errors, lines }: Row): string[] {
+  const faults = errors as Found[]
+  const said = faults.map(({ line, code, message }) => `${file}:${line}: error ${code}: ${message}`)
+  return [...(lines as string[]), ...said]
+}
+
+function diffText({ file, lines, plan }: Row): string[] {
+  const changes = (plan as Found[]).map(({ code, message }) => `${code}: ${message}`)
+  const text = lines as string[]
+  return text.length + changes.length === 0 ? [`${file} is what runs`] : [...text, ...changes]
+}
+
+function commitLines({ committed, plan, warnings, confirmIn }: Row): string[] {
+  const said = (warnings as Found[]).map(
+    ({ line, code, message }) => `line ${line}: warning ${code}: ${message}`,
+  )
+  const changes = (plan as Found[]).map(({ code, message }) => `${code}: ${message}`)
+  const end = committed
+    ? confirmIn === null
+      ? 'committed'
+      : `committed; commit again within ${Number(confirmIn) / 60} minutes, or it is undone`
+    : 'checked, nothing was changed'
+  return [...said, ...changes, end]
 }
 
 /** What is a handful of objects with many members reads better as members than as columns. */
