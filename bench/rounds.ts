@@ -27,7 +27,7 @@ export type Pace = { rounds: number; milliseconds: number }
 
 export const USUAL: Pace = { rounds: 60, milliseconds: 3 }
 /** warm-up before the first round, ms a side: the engine has optimised both by then */
-const WARM_UP = 120
+const WARM_UP = 400
 
 export function hold(contest: Contest, pace: Pace): Outcome {
   round(contest, WARM_UP)

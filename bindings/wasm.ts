@@ -12,6 +12,7 @@ import { createHash } from 'node:crypto'
 import { existsSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { ABI_VERSION } from '../dataplane-as/abi.ts'
+import { joinsVectors, joinVectors } from './wide-vectors.ts'
 
 /**
  * The functions of the card. All numbers are u32; a burst function returns how many outputs it produced and leaves
@@ -43,6 +44,8 @@ export type CardExports = {
     fibNodes: number,
     tables: number,
   ): number
+  /** chooses kernels for an engine that joins vectors (wide-vectors.ts): not 0 is yes; no until it is called */
+  wideVectors(on: number): void
   /**
    * Makes this instance ASP number asp (1-based) of the laid-out memory and raises EVENT_READY. Returns ERROR_NONE,
    * ERROR_VERSION (no header, or another version), ERROR_ARGUMENT. Every other function does nothing before.
@@ -138,6 +141,7 @@ export function loadModule(build: 'gateway' | 'embed' = 'gateway', simd = cardSi
   } catch {
     throw new Error(`${artefactPath(build, simd)} is missing: run "npm run build"`)
   }
+  joinVectors()
   return new WebAssembly.Module(bytes)
 }
 
@@ -148,5 +152,6 @@ export function instantiate(module: WebAssembly.Module, memory: WebAssembly.Memo
   if (exports.abiVersion() !== ABI_VERSION) {
     throw new Error('the built card has another ABI version than this program: run "npm run build"')
   }
+  exports.wideVectors(joinsVectors() ? 1 : 0)
   return exports
 }

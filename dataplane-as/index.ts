@@ -19,6 +19,7 @@ import {
   HEADER_MEMORY_BYTES,
   HEADER_VERSION,
 } from './abi.ts'
+import { useWideVectors } from './crypto/vectors.ts'
 import { openBurst } from './inbound.ts'
 import { releaseInbox, takeInbox } from './inbox.ts'
 import { layoutMemory } from './layout.ts'
@@ -44,6 +45,11 @@ export function layout(
   tables: u32,
 ): u32 {
   return layoutMemory(asps, sas, tunnels, devices, selectors, fibNodes, tables)
+}
+
+/** Whether the engine joins vectors (crypto/vectors.ts); for this instance, at any time. */
+export function wideVectors(on: u32): void {
+  useWideVectors(on)
 }
 
 export function init(asp: u32): u32 {

@@ -13,6 +13,7 @@ import { currentSimd } from './simd.ts'
 /** The exports: addresses and lengths in bytes (see dataplane-as/crypto). */
 export type Kernels = {
   readonly memory: WebAssembly.Memory
+  useWideVectors(on: number): void
   aesExpandKey(key: number, keyBytes: number, schedule: number): void
   aesCbcEncrypt(jobs: number, count: number, rounds: number, scratch: number): void
   aesCbcDecrypt(jobs: number, count: number, rounds: number, scratch: number): void
@@ -42,7 +43,16 @@ export const KERNEL_FREE_FROM = 8192
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const crypto = `${root}dataplane-as/crypto/`
-const entries = ['aes.ts', 'aes-cbc.ts', 'aes-gcm.ts', 'chacha-poly.ts', 'des.ts', 'des-cbc.ts', 'hmac.ts']
+const entries = [
+  'aes.ts',
+  'aes-cbc.ts',
+  'aes-gcm.ts',
+  'chacha-poly.ts',
+  'des.ts',
+  'des-cbc.ts',
+  'hmac.ts',
+  'vectors.ts',
+]
 const options = ['--config', 'none', '-O3', '--noAssert', '--runtime', 'stub', '--enable', 'simd']
 
 /** The instruction set of a module: one may be compiled with relaxed SIMD, which not every engine has. */

@@ -1,8 +1,10 @@
 /**
- * Which key each of the 16 AES lanes has, and their round keys in sliced form. The lanes are two groups of 8;
- * the kernels work on the first or on both.
+ * Which key each of the 64 AES lanes has, and their round keys in sliced form. The narrow kernels work on the
+ * first 8 or 16 lanes, in groups of 8; the wide ones work on all and have round keys of another form in the
+ * same place: who changes from one to the other calls forgetSchedules.
  */
 import { aesSliceKeys, aesSpreadKey, aesSpreadLanes } from './generated/aes-keys.ts'
+import { aesWideSliceKeys, aesWideSpreadKey, aesWideSpreadLanes } from './generated/aes-wide-keys.ts'
 import {
   SCRATCH_AES_CHANGED,
   SCRATCH_AES_GROUP_BYTES,
@@ -10,17 +12,20 @@ import {
   SCRATCH_AES_SCHEDULES,
 } from './scratch.ts'
 
-/** Lanes of the kernels for many blocks, and of those for few. */
+/** Lanes of the wide kernels, of two groups, and of one. */
+export const AES_WIDE = 64
 export const AES_LANES = 16
 export const AES_GROUP = 8
 /** All lanes of a group. */
 const ALL: u32 = 255
+/** All lanes of the wide kernels. */
+const ALL_WIDE: u64 = u64.MAX_VALUE
 /** So many different new keys are put in one by one; with more, all lanes of a group are sliced together. */
 const MOST_SPREADS = 3
 
 /** Says that nothing is sliced; to be called before the first lane of a call gets its key. */
 export function forgetSchedules(scratch: usize): void {
-  store<u32>(scratch, ALL | (ALL << AES_GROUP), SCRATCH_AES_CHANGED)
+  store<u64>(scratch, ALL_WIDE, SCRATCH_AES_CHANGED)
 }
 
 /** Gives a lane the key of `schedule`. */
@@ -28,7 +33,8 @@ export function setSchedule(scratch: usize, lane: i32, schedule: u32): void {
   const at = scratch + ((<usize>lane) << 2)
   if (load<u32>(at, SCRATCH_AES_SCHEDULES) === schedule) return
   store<u32>(at, schedule, SCRATCH_AES_SCHEDULES)
-  store<u32>(scratch, load<u32>(scratch, SCRATCH_AES_CHANGED) | (1 << lane), SCRATCH_AES_CHANGED)
+  const changed = load<u64>(scratch, SCRATCH_AES_CHANGED)
+  store<u64>(scratch, changed | ((<u64>1) << lane), SCRATCH_AES_CHANGED)
 }
 
 /**
@@ -73,6 +79,39 @@ function sliceGroup(scratch: usize, rounds: i32, group: i32): void {
     aesSpreadLanes(<usize>schedule, rounds, keys, same)
     changed &= ~same
   }
+}
+
+/** Brings the round keys of the wide kernels at SCRATCH_AES_KEYS up to date; all lanes must have a key. */
+export function sliceWideKeys(scratch: usize, rounds: i32): usize {
+  const keys = scratch + SCRATCH_AES_KEYS
+  const schedules = scratch + SCRATCH_AES_SCHEDULES
+  let changed = load<u64>(scratch, SCRATCH_AES_CHANGED)
+  if (changed === 0) return keys
+  store<u64>(scratch, 0, SCRATCH_AES_CHANGED)
+  if (wideLanesWith(schedules, load<u32>(schedules)) === ALL_WIDE) {
+    aesWideSpreadKey(<usize>load<u32>(schedules), rounds, keys)
+    return keys
+  }
+  for (let spreads = 0; changed !== 0; spreads++) {
+    if (spreads === MOST_SPREADS) {
+      aesWideSliceKeys(schedules, rounds, keys)
+      return keys
+    }
+    const schedule = load<u32>(schedules + ((<usize>ctz(changed)) << 2))
+    const same = wideLanesWith(schedules, schedule)
+    aesWideSpreadLanes(<usize>schedule, rounds, keys, <u32>same, <u32>(same >> 32))
+    changed &= ~same
+  }
+  return keys
+}
+
+/** The lanes that have the key of `schedule`, one bit each. */
+function wideLanesWith(schedules: usize, schedule: u32): u64 {
+  let lanes: u64 = 0
+  for (let group = 0; group < AES_WIDE; group += AES_GROUP) {
+    lanes |= (<u64>lanesWith(schedules + ((<usize>group) << 2), schedule)) << group
+  }
+  return lanes
 }
 
 /** The lanes of a group that have the key of `schedule`, one bit each. */

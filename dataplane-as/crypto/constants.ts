@@ -3,11 +3,12 @@
  * Nothing here is ever written; several instances on one memory share these bytes.
  */
 
-/** AES: masks of the bit transposition, for shifts by 1, 2 and 4. */
+/** AES: masks of the bit transposition, for shifts by 1, 2, 4, 8 and 16. */
 export const AES_MASKS = memory.data<u32>(
   [
     0x55555555, 0x55555555, 0x55555555, 0x55555555, 0x33333333, 0x33333333, 0x33333333, 0x33333333,
-    0x0f0f0f0f, 0x0f0f0f0f, 0x0f0f0f0f, 0x0f0f0f0f,
+    0x0f0f0f0f, 0x0f0f0f0f, 0x0f0f0f0f, 0x0f0f0f0f, 0x00ff00ff, 0x00ff00ff, 0x00ff00ff, 0x00ff00ff,
+    0x0000ffff, 0x0000ffff, 0x0000ffff, 0x0000ffff,
   ],
   16,
 )

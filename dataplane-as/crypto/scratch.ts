@@ -15,24 +15,28 @@ export const SCRATCH_CLASSES = 2048
 /** Places of the 256 classes in the order: u32. */
 export const SCRATCH_PLACES = 2560
 
-/** Lane addresses of the ciphers: 16 u32. */
+/** Lane addresses: 16 u32. */
 export const SCRATCH_LANES = 3584
 
 // AES
-/** Key schedules of the lanes: 16 u32. */
-export const SCRATCH_AES_SCHEDULES = 3648
-/** Blocks left in each lane: 16 u32. */
-export const SCRATCH_AES_LEFT = 3712
-/** Lanes whose schedule changed since the keys were sliced, one bit each: u32. */
-export const SCRATCH_AES_CHANGED = 3776
-/** Sliced round keys: for each group of 8 lanes 15 of 128 bytes. */
+/** Key schedules of the lanes: 64 u32, over SCRATCH_PLACES, which is of no use once the jobs are in order. */
+export const SCRATCH_AES_SCHEDULES = 2560
+/** Lanes whose schedule changed since the keys were sliced, one bit each: u64. */
+export const SCRATCH_AES_CHANGED = 3768
+/** Sliced round keys: for each group of 8 lanes 15 of 128 bytes, or for 64 lanes 15 of 1024. */
 export const SCRATCH_AES_KEYS = 3840
 /** Bytes of the sliced round keys of one group. */
 export const SCRATCH_AES_GROUP_BYTES = 1920
 /** States of two groups between the rounds: 256 bytes. */
 export const SCRATCH_AES_STATE = 7680
-/** Bytes from SCRATCH_AES_KEYS on that are wiped after a call. */
-export const SCRATCH_AES_WIPE_BYTES = 4096
+/** State of 64 lanes between the steps of a round: 1024 bytes. */
+export const SCRATCH_AES_WIDE_STATE = 19200
+/** Lane addresses of AES-CBC: 64 u32. */
+export const SCRATCH_AES_LANES = 20224
+/** Blocks left in each lane of AES-CBC: 64 u32. */
+export const SCRATCH_AES_LEFT = 20480
+/** Bytes from SCRATCH_AES_KEYS on that are wiped after a call of AES-CBC. */
+export const SCRATCH_AES_WIPE_BYTES = 16896
 
 // AES-GCM, besides the lanes and keys of AES
 /** Partial blocks of this step: u32 number of them. */
@@ -107,4 +111,4 @@ export const SCRATCH_HASH_MASKS = 11872
 export const SCRATCH_HASH_BITS = 11936
 
 /** Bytes of the scratch area; give it 16-byte alignment. */
-export const KERNEL_SCRATCH_BYTES = 17104
+export const KERNEL_SCRATCH_BYTES = 20736

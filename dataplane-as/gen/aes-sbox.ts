@@ -75,6 +75,21 @@ const inverseOrder = `
   s7
 `
 
+/** The order in which joined pairs of vectors take least time, found by gate-climb.ts. */
+const wideForwardOrder = `
+  y13 y14 a0 y1 y12 a1 y20 y5 y15 y8 t2 y10 y4 y9 t15 y3 y11 y19 y16 t12 t16 t5 t8 y6 t6 t18 y17 t22 y7 t3
+  t13 t14 t4 y2 t7 t10 t9 t11 t19 y18 t20 y21 t23 t17 t21 t25 t24 t26 t27 t30 t31 t28 t29 t32 t33 t35 t42
+  t34 t36 t38 t37 t39 t40 z1 z5 t43 z13 z4 t41 t45 z15 z3 z2 z16 b0 z10 z12 b1 z7 z14 b7 t44 b8 b4 b13 z6
+  z9 b9 b2 b16 z0 b5 z11 b11 b6 b18 s3 b12 z17 s1 z8 b3 b10 b17 s0 b24 b22 b25 s6 b27 s2 s7 s5 s4
+`
+
+const wideInverseOrder = `
+  y19 y5 y1 a1 y4 y9 y8 y10 a6 y11 t12 y7 y17 y14 t13 t14 y6 t15 y3 t8 y13 y18 t16 y16 y12 t7 y0 y15 t2 y2
+  t10 t11 t20 t3 t4 t24 t17 y20 t21 t5 t6 t18 t22 t9 t19 y21 t25 t23 t26 t27 t31 t30 t32 t33 t28 t29 t35
+  t36 t42 t34 t37 z11 t38 t39 t40 z1 t41 z2 t44 z10 b6 z4 z8 z13 t45 t43 b5 z15 z7 b11 z9 z6 z0 z3 z16 z12
+  b15 z17 b9 z5 b0 b2 b1 b3 b4 z14 b10 b8 b7 b13 b14 b21 b24 b20 b12 s2 s5 s0 b27 b28 s6 s4 b25 s3 s1 s7
+`
+
 /** S(x) ^ 0x63. */
 export const forwardSbox: readonly Gate[] = reorder(
   parseCircuit(forwardTop + middle('x7') + forwardBottom),
@@ -86,3 +101,7 @@ export const inverseSbox: readonly Gate[] = reorder(
   parseCircuit(inverseTop + middle('y0') + inverseBottom),
   inverseOrder,
 )
+
+/** The same two for the kernels of 64 lanes. */
+export const wideForwardSbox: readonly Gate[] = reorder(forwardSbox, wideForwardOrder)
+export const wideInverseSbox: readonly Gate[] = reorder(inverseSbox, wideInverseOrder)

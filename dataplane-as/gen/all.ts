@@ -8,6 +8,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { aesFiles } from './aes.ts'
 import { aesCtrFiles } from './aes-ctr.ts'
+import { aesWideFiles } from './aes-wide.ts'
 import { chachaFiles } from './chacha.ts'
 import { desFiles } from './des.ts'
 import { hashConstantFiles } from './hash-constants.ts'
@@ -26,6 +27,7 @@ export function generatedFiles(): GeneratedFile[] {
   return [
     ...aesFiles(),
     ...aesCtrFiles(),
+    ...aesWideFiles(),
     ...chachaFiles(),
     ...desFiles(),
     ...hashConstantFiles(),

@@ -1,0 +1,85 @@
+// The kernels for joined vectors against node:crypto; wide-vectors.test.ts runs this with vectors joined and without.
+
+import assert from 'node:assert/strict'
+import { createCipheriv, randomBytes, randomInt } from 'node:crypto'
+import { suite, test } from 'node:test'
+import {
+  KERNEL_SCRATCH_BYTES,
+  SCRATCH_AES_KEYS,
+  SCRATCH_AES_WIPE_BYTES,
+} from '../dataplane-as/crypto/scratch.ts'
+import { type CipherMessage, KernelBench } from './kernel-jobs.ts'
+import { KERNEL_MEMORY_BYTES } from './kernel-wasm.ts'
+
+const bench = new KernelBench()
+bench.kernels.useWideVectors(1)
+
+const message = (keyBytes: number, blocks: number): CipherMessage => ({
+  key: randomBytes(keyBytes),
+  iv: randomBytes(16),
+  data: randomBytes(16 * blocks),
+})
+
+function reference({ key, iv, data }: CipherMessage): Buffer {
+  const cipher = createCipheriv(`aes-${key.length * 8}-cbc`, key, iv).setAutoPadding(false)
+  return Buffer.concat([cipher.update(data), cipher.final()])
+}
+
+/** Encrypts, compares with node:crypto, decrypts, compares with what it was. */
+function check(messages: CipherMessage[]): void {
+  const about = messages.map(({ data }) => data.length / 16).join(',')
+  bench.clear()
+  const encrypted = bench.cipher('encrypt', messages)
+  const wrong = encrypted.findIndex((bytes, i) => !reference(messages[i]).equals(bytes))
+  assert.equal(wrong, -1, `encrypt, message ${wrong} of blocks ${about}`)
+  bench.clear()
+  const sealed = messages.map((each, i) => ({ ...each, data: encrypted[i] }))
+  const opened = bench.cipher('decrypt', sealed)
+  const different = opened.findIndex((bytes, i) => !Buffer.from(messages[i].data).equals(bytes))
+  assert.equal(different, -1, `decrypt, message ${different} of blocks ${about}`)
+}
+
+suite('AES-CBC over 64 lanes', () => {
+  for (const keyBytes of [16, 24, 32]) {
+    test(`${keyBytes * 8} bits: 1 to 130 messages, each under a key of its own`, () => {
+      for (const count of [1, 8, 16, 17, 18, 31, 32, 33, 63, 64, 65, 80, 81, 130]) {
+        check(Array.from({ length: count }, () => message(keyBytes, randomInt(0, 24))))
+      }
+    })
+
+    test(`${keyBytes * 8} bits: one key, a few keys, long messages among short ones`, () => {
+      const keys = Array.from({ length: 4 }, () => randomBytes(keyBytes))
+      for (const used of [1, 2, 4]) {
+        const messages = Array.from({ length: 100 }, (_, i) => {
+          const blocks = i % 23 === 0 ? randomInt(60, 140) : randomInt(1, 10)
+          return { ...message(keyBytes, blocks), key: keys[randomInt(used)] }
+        })
+        check(messages)
+      }
+    })
+  }
+
+  test('every block count of one message from 0 to 140', () => {
+    for (let blocks = 0; blocks <= 140; blocks++) check([message(16, blocks)])
+  })
+
+  test('writes nothing but the blocks, at the very end of memory too, and wipes the sliced keys', () => {
+    for (const direction of ['encrypt', 'decrypt'] as const) {
+      bench.clear()
+      const messages = Array.from({ length: 70 }, () => message(32, randomInt(1, 30)))
+      const { jobs, data } = bench.cipherJobs(messages)
+      assert.equal(data[0] + messages[0].data.length, KERNEL_MEMORY_BYTES)
+      const untouched = (): Uint8Array => {
+        const copy = bench.bytes.slice()
+        for (const [i, each] of messages.entries()) copy.fill(0, data[i], data[i] + each.data.length)
+        return copy.fill(0, bench.scratch, bench.scratch + KERNEL_SCRATCH_BYTES)
+      }
+      const before = untouched()
+      const kernel = direction === 'encrypt' ? bench.kernels.aesCbcEncrypt : bench.kernels.aesCbcDecrypt
+      kernel(jobs, messages.length, 14, bench.scratch)
+      assert.ok(Buffer.from(before).equals(untouched()), `${direction} wrote elsewhere`)
+      const keys = bench.scratch + SCRATCH_AES_KEYS
+      assert.ok(bench.bytes.subarray(keys, keys + SCRATCH_AES_WIPE_BYTES).every((byte) => byte === 0))
+    }
+  })
+})
