@@ -107,7 +107,8 @@ describe('between two engines', () => {
           Exchange.IKE_AUTH,
         ])
         assert.equal(bed.b.jobKinds.filter((kind) => kind === 'kem-encapsulate').length, kems.length)
-        assert.deepEqual(bed.a.engine.ikeSas(bed.now)[0].additionalKe, kems)
+        const [shown] = bed.a.engine.ikeSas(bed.now)
+        assert.deepEqual([shown.additionalKe, shown.authentication], [kems, base === gcm ? 'aead' : 'sha256'])
         assert.deepEqual(bed.b.engine.ikeSas(bed.now)[0].additionalKe, kems)
       })
 

@@ -37,7 +37,7 @@ function wholeLife(suite: IkeSuite): void {
     const { encryption, authentication, prf, dhGroup } = side.engine.ikeSas(bed.now)[0]
     assert.deepEqual(
       [encryption, authentication, prf, dhGroup],
-      [suite.encryption, suite.integrity ?? '', suite.prf, suite.dhGroup],
+      [suite.encryption, suite.integrity ?? 'aead', suite.prf, suite.dhGroup],
     )
   }
   bed.a.do(bed.a.engine.clear('t', 'cleared', bed.now))

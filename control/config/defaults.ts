@@ -104,6 +104,7 @@ export function newIpsecPolicy(name: string, line: number): IpsecPolicy {
     ...lined(name, line),
     proposals: [],
     lifetime: { seconds: 3600 },
+    additionalKe: [],
     antiReplay: 64,
     dfBit: 'copy',
     dscp: 'copy',

@@ -2,7 +2,7 @@
 // Names and defaults: config-language of this product (README, docs). Every named object carries the
 // line of its head, and `lines` the line of each single-valued statement, so that any later refusal can say FILE:LINE.
 
-import type { Address, DhGroup, EspCipher, Integrity, TunnelMode } from '../ports.ts'
+import type { Address, DhGroup, EspCipher, Integrity, Kem, TunnelMode } from '../ports.ts'
 
 export type IkeCipher = Exclude<EspCipher, 'null'>
 export type AuthMethod = 'pre-shared-key' | 'rsa-signature' | 'digital-signature'
@@ -62,7 +62,8 @@ export type IkeProposal = Lined & {
   authentication?: Integrity
   prf?: Integrity
   dhGroup?: DhGroup
-  additionalKe: string[]
+  /** in the order of use (RFC 9370) */
+  additionalKe: Kem[]
   lifetime: number // seconds, 28800
 }
 
@@ -94,6 +95,8 @@ export type IpsecProposal = Lined & {
 export type IpsecPolicy = Lined & {
   proposals: { sequence: number; name: string; line: number }[]
   pfs?: DhGroup
+  /** after the key exchange of `pfs`, in this order (RFC 9370) */
+  additionalKe: Kem[]
   lifetime: { seconds: number; kilobytes?: number; packets?: number }
   antiReplay: number // 0 = off
   dfBit: 'copy' | 'set' | 'clear'

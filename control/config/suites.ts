@@ -1,6 +1,6 @@
 // Algorithms as the configuration judges them: AEAD or not, key lengths, and what stands for "no proposal named".
 
-import type { DhGroup, EspCipher, Integrity } from '../ports.ts'
+import type { EspCipher, Integrity, Kem } from '../ports.ts'
 import type { ChildSuite, IkeSuite } from '../sa/contract.ts'
 import type { Config, IkePolicy, IkeProposal, IpsecPolicy, IpsecProposal, TunnelConfig } from './model.ts'
 
@@ -62,11 +62,17 @@ export function ikeProposalsOf(config: Config, policy: IkePolicy): IkeSuite[] {
 }
 
 function ikeSuite(proposal: IkeProposal): IkeSuite[] {
-  const { encryption, authentication, dhGroup } = proposal
+  const { encryption, authentication, dhGroup, additionalKe } = proposal
   const prf = proposal.prf ?? authentication
   if (encryption === undefined || encryption === 'null' || dhGroup === undefined || prf === undefined)
     return []
-  return [{ encryption, integrity: isAead(encryption) ? null : (authentication ?? null), prf, dhGroup }]
+  const integrity = isAead(encryption) ? null : (authentication ?? null)
+  return [{ encryption, integrity, prf, dhGroup, ...withKems(additionalKe) }]
+}
+
+/** Left out where there is none: two suites are the same when they spell the same. */
+function withKems(additionalKe: Kem[]): { additionalKe?: readonly Kem[] } {
+  return additionalKe.length > 0 ? { additionalKe } : {}
 }
 
 /** The tunnel's IPsec policy; the built-in `default` when it names none. */
@@ -74,18 +80,21 @@ export function ipsecPolicyOf(config: Config, tunnel: TunnelConfig): IpsecPolicy
   return config.ipsecPolicies.get(tunnel.ipsecPolicy)
 }
 
-/** ESP suites of a tunnel in the order of preference; each carries the policy's PFS group. Call it on a checked configuration. */
+/** ESP suites of a tunnel in the order of preference; each carries the policy's key exchanges. Call it on a checked configuration. */
 export function childProposalsOf(config: Config, tunnel: TunnelConfig): ChildSuite[] {
   const policy = ipsecPolicyOf(config, tunnel)
   if (policy === undefined) return []
   const dhGroup = policy.pfs ?? null
+  const exchanges = { dhGroup, ...withKems(dhGroup === null ? [] : policy.additionalKe) }
   if (policy.proposals.length === 0)
-    return DEFAULT_CHILD_CIPHERS.map((suite) => ({ ...suite, esn: false, dhGroup }))
-  return ipsecProposalObjects(config, policy).flatMap((proposal) => childSuite(proposal, dhGroup))
+    return DEFAULT_CHILD_CIPHERS.map((suite) => ({ ...suite, esn: false, ...exchanges }))
+  return ipsecProposalObjects(config, policy).flatMap((proposal) => childSuite(proposal, exchanges))
 }
 
-function childSuite(proposal: IpsecProposal, dhGroup: DhGroup | null): ChildSuite[] {
+type Exchanges = Pick<ChildSuite, 'dhGroup' | 'additionalKe'>
+
+function childSuite(proposal: IpsecProposal, exchanges: Exchanges): ChildSuite[] {
   const { espEncryption: cipher, espAuthentication: integrity, esn } = proposal
   if (cipher === undefined) return []
-  return [{ cipher, integrity: isAead(cipher) ? null : (integrity ?? null), esn, dhGroup }]
+  return [{ cipher, integrity: isAead(cipher) ? null : (integrity ?? null), esn, ...exchanges }]
 }

@@ -27,11 +27,6 @@ export const UNSUPPORTED: readonly Unbuilt[] = [
     'delete the line',
     policyLines('mode', (policy) => policy.mode !== undefined),
   ),
-  row('additional-ke', 'delete the line', (config) =>
-    all(config.ikeProposals).flatMap((each) =>
-      each.additionalKe.map((kem) => at(each, `additional-ke ${kem}`)),
-    ),
-  ),
   row('ah', 'use esp', (config) => [
     ...linesOf(
       config.ipsecProposals,

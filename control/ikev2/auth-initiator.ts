@@ -168,7 +168,7 @@ function finishChild(context: Context, sa: IkeSa, payloads: Payload[], child: Ch
     spiIn: child.spiIn,
     nonceInitiator: nonce,
     nonceResponder: peerNonce,
-    sharedSecret: null,
+    secrets: [],
     initiated: true,
     replaces: null,
     activate: true,

@@ -174,10 +174,10 @@ function answerChild(context: Context, sa: IkeSa, payloads: Payload[]): Payload[
     spiIn,
     nonceInitiator: peerNonce,
     nonceResponder: nonce,
-    sharedSecret: null,
+    secrets: [],
     initiated: false,
     replaces: null,
     activate: true,
   })
-  return answerPayloads(chosen, spiIn, false, null, null)
+  return answerPayloads(chosen, spiIn, null, null)
 }

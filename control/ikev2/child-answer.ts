@@ -4,9 +4,9 @@ import type { Endpoint, TrafficSelector } from '../ports.ts'
 import type { ChildSuite, PeerConfig } from '../sa/contract.ts'
 import { u32 } from '../wire/bytes.ts'
 import { NotifyError, NotifyStatus } from '../wire/notify.ts'
-import { chooseChildProposal, encodeChildProposals, spiBytes } from '../wire/proposals.ts'
+import { chooseChildProposal, spiBytes } from '../wire/proposals.ts'
 import { addressesMeet, narrowSelectors, selectorsWithin } from '../wire/selectors.ts'
-import type { Payload } from '../wire/types.ts'
+import { type Payload, ProtocolId, type Transform } from '../wire/types.ts'
 import { find, notify } from './payloads.ts'
 import { reportNoProposal, reportNoSelectors, reportOverlap } from './reports.ts'
 import type { Context } from './state.ts'
@@ -16,6 +16,7 @@ export type ChosenChild = {
   peer: PeerConfig
   suite: ChildSuite
   number: number
+  transforms: Transform[]
   spiOut: number
   localSelectors: TrafficSelector[]
   remoteSelectors: TrafficSelector[]
@@ -77,6 +78,7 @@ export function chooseChild(
     peer,
     suite,
     number: proposal.number,
+    transforms: proposal.transforms,
     spiOut,
     localSelectors: local,
     remoteSelectors: remote,
@@ -103,13 +105,13 @@ function rank(each: Narrowed, prefers: (peer: PeerConfig) => boolean): number {
 export function answerPayloads(
   chosen: ChosenChild,
   spiIn: number,
-  withDh: boolean,
   nonce: Uint8Array | null,
   ke: { group: number; data: Uint8Array } | null,
 ): Payload[] {
-  const [proposal] = encodeChildProposals([chosen.suite], spiBytes(spiIn), withDh)
+  const { number, transforms } = chosen
+  const proposal = { number, protocol: ProtocolId.ESP, spi: spiBytes(spiIn), transforms }
   return [
-    { kind: 'SA', proposals: [{ ...proposal, number: chosen.number }] },
+    { kind: 'SA', proposals: [proposal] },
     ...(nonce ? [{ kind: 'NONCE', data: nonce } as const] : []),
     ...(ke ? [{ kind: 'KE', ...ke } as const] : []),
     { kind: 'TSi', selectors: chosen.remoteSelectors },

@@ -33,6 +33,7 @@ export function makeOffer(
     replaces,
     keRounds: 0,
     rival: null,
+    followUp: null,
     deletedByPeer: [],
   }
 }

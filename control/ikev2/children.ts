@@ -21,7 +21,8 @@ export type AgreedChild = {
   remoteSelectors: TrafficSelector[]
   nonceInitiator: Uint8Array
   nonceResponder: Uint8Array
-  sharedSecret: Uint8Array | null
+  /** of the key exchanges, Diffie-Hellman first; none without PFS */
+  secrets: Uint8Array[]
   /** we began the exchange */
   initiated: boolean
   replaces: ChildSaId | null
@@ -37,7 +38,8 @@ export function installChild(context: Context, sa: IkeSa, agreed: AgreedChild): 
     skD: sa.keys!.d,
     ni: agreed.nonceInitiator,
     nr: agreed.nonceResponder,
-    sharedSecret: agreed.sharedSecret,
+    sharedSecret: agreed.secrets[0] ?? null,
+    additional: agreed.secrets.slice(1),
     cipher: agreed.suite.cipher,
     integrity: agreed.suite.integrity,
   })
@@ -191,9 +193,14 @@ export function leaveToPeer(context: Context, child: ChildSa): void {
 /** A successor has gone before the SA that it was to replace: that one may be renewed again. */
 function reopen(context: Context, gone: ChildSa): void {
   const old = gone.replaces === null ? undefined : context.state.children.get(gone.replaces)
-  const sa = old && context.state.sas.get(old.ikeSa)
-  if (!old || !sa || old.deleting || old.state === 'draining' || old.state === 'replaced') return
-  if (collidingOffer(sa, old.tunnel, old)) return // our own renewal of it is still open
+  if (old) allowRenewal(context, old)
+}
+
+/** What was to renew this one has come to nothing; unless it is on its way out, or our own renewal is still open. */
+export function allowRenewal(context: Context, old: ChildSa): void {
+  const sa = context.state.sas.get(old.ikeSa)
+  if (!sa || old.deleting || old.state === 'draining' || old.state === 'replaced') return
+  if (collidingOffer(sa, old.tunnel, old)) return
   old.rekeying = false
   old.softAt = nextRenewal(context.now, old.hardAt)
 }

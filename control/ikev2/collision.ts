@@ -32,7 +32,8 @@ export function collidingOffer(sa: IkeSa, tunnel: string, old: ChildSa | null): 
 
 /** What the peer's colliding exchange made, as long as it lives. */
 export function livingRival(context: Context, offer: ChildOffer): ChildSa | null {
-  const child = offer.rival ? context.state.children.get(offer.rival.child) : undefined
+  const id = offer.rival?.child ?? null
+  const child = id === null ? undefined : context.state.children.get(id)
   return child && (child.state === 'fresh' || child.state === 'active') ? child : null
 }
 
@@ -40,6 +41,6 @@ export function livingRival(context: Context, offer: ChildOffer): ChildSa | null
 export function livingIkeRival(context: Context, sa: IkeSa): IkeSa | null {
   const purpose = sa.exchange?.purpose
   const rival = purpose?.kind === 'rekey-ike' ? purpose.offer.rival : null
-  const found = rival ? context.state.sas.get(rival.sa) : undefined
+  const found = rival?.sa ? context.state.sas.get(rival.sa) : undefined
   return found?.state === 'fresh' ? found : null
 }

@@ -2,6 +2,8 @@
 //
 //   HDR, SK {[N(REKEY_SA),] SA, Ni, [KEi,] TSi, TSr}  -->
 //                                     <--  HDR, SK {SA, Nr, [KEr,] TSi, TSr}
+//
+// With additional key exchanges the new SA comes into being after the last of them (followup-initiator.ts).
 
 import { checkPublicValue } from '../crypto/dh.ts'
 import { wipe } from '../crypto/suite.ts'
@@ -15,11 +17,13 @@ import { installChild, leaveToPeer } from './children.ts'
 import { isLoser, livingRival } from './collision.ts'
 import { endOffer, keepOld, receiveChildError, refuseAnswer } from './create-child-refused.ts'
 import { sendRequest } from './exchange.ts'
+import { beginFollowUp, linkIn } from './followup-initiator.ts'
 import { compute } from './jobs.ts'
 import { releaseOffer, wipeDh } from './offers.ts'
 import { espNotify, find } from './payloads.ts'
 import { peerNow } from './peers.ts'
 import type { ChildOffer, ChildSa, Context, IkeSa } from './state.ts'
+import { hasAdditional } from './suite.ts'
 import { addTask } from './tasks.ts'
 
 /** -- established: a further Child SA for a tunnel. */
@@ -95,7 +99,7 @@ export function receiveChildResponse(context: Context, sa: IkeSa, payloads: Payl
   const nonce = find(payloads, 'NONCE')?.data.slice()
   if (!answer.ok || !nonce) return refuseAnswer(context, sa, offer, answer.ok ? 'no-proposal' : answer.reason)
   if (offer.deletedByPeer.includes(answer.spiOut)) return deletedMeanwhile(context, sa, offer)
-  if (answer.suite.dhGroup === null) return install(context, sa, offer, answer, nonce, null)
+  if (answer.suite.dhGroup === null) return install(context, sa, offer, answer, nonce, [])
   const ke = find(payloads, 'KE')
   const isBad = !ke || ke.group !== offer.dh?.group || ke.group !== answer.suite.dhGroup
   if (isBad || checkPublicValue(ke.group, ke.data)) return refuseAnswer(context, sa, offer, 'no-proposal')
@@ -103,9 +107,44 @@ export function receiveChildResponse(context: Context, sa: IkeSa, payloads: Payl
   const job = { kind: 'dh-derive', group, privateValue, peerPublic: ke.data.slice() } as const
   const go = (later: Context, result: CryptoResult) => {
     if (result.kind !== 'dh-derive') return refuseAnswer(later, sa, offer, 'no-proposal')
-    install(later, sa, offer, answer, nonce, result.secret)
+    if (!hasAdditional(answer.suite)) return install(later, sa, offer, answer, nonce, [result.secret])
+    goOn(later, sa, offer, answer, nonce, result.secret, linkIn(payloads))
   }
   compute(context, sa, job, go, (later) => releaseOffer(later, offer))
+}
+
+/** The additional key exchanges; nothing of the new SA is there before they are done (RFC 9370 §2.2.4). */
+function goOn(
+  context: Context,
+  sa: IkeSa,
+  offer: ChildOffer,
+  answer: AcceptedAnswer,
+  nonce: Uint8Array,
+  secret: Uint8Array,
+  link: Uint8Array | null,
+) {
+  beginFollowUp(context, sa, { kind: 'child', offer }, answer.suite.additionalKe!, secret, link, {
+    isLost: () => isLost(offer, nonce),
+    standBack: (later) => standBack(later, sa, offer),
+    finish: (later, secrets) =>
+      offer.deletedByPeer.includes(answer.spiOut)
+        ? deletedMeanwhile(later, sa, offer)
+        : install(later, sa, offer, answer, nonce, secrets),
+    fail: (later, error) =>
+      error ? receiveChildError(later, sa, error, offer) : refuseAnswer(later, sa, offer, 'no-proposal'),
+  })
+}
+
+function isLost({ nonce, rival }: ChildOffer, peerNonce: Uint8Array): boolean {
+  return rival !== null && isLoser(nonce, peerNonce, rival.lowest)
+}
+
+/** -- (rekeying) -> active: the peer's exchange wins and ours has made nothing yet (§2.8.1). If it comes to nothing, we try again. */
+function standBack(context: Context, sa: IkeSa, offer: ChildOffer) {
+  releaseOffer(context, offer)
+  if (offer.replaces !== null) return keepOld(context, offer)
+  const task = { kind: 'create-child', tunnel: offer.tunnel, keRounds: 0, group: null } as const
+  addTask(sa, task, context.now + context.options.followUpMs)
 }
 
 /** The peer's Delete of the new SA overtook its answer: the old one has no successor, and the peer wants none. */
@@ -128,24 +167,24 @@ function install(
   offer: ChildOffer,
   answer: AcceptedAnswer,
   nonce: Uint8Array,
-  sharedSecret: Uint8Array | null,
+  secrets: Uint8Array[],
 ): void {
-  const isLost = offer.rival !== null && isLoser(offer.nonce, nonce, offer.rival.lowest)
+  const isOurs = !isLost(offer, nonce)
   const child = installChild(context, sa, {
     ...answer,
     peer: context.state.peers.get(offer.tunnel) ?? sa.peer!,
     spiIn: offer.spiIn,
     nonceInitiator: offer.nonce,
     nonceResponder: nonce,
-    sharedSecret,
+    secrets,
     initiated: true,
-    replaces: isLost ? null : offer.replaces,
-    activate: !isLost,
+    replaces: isOurs ? offer.replaces : null,
+    activate: isOurs,
   })
-  wipe(sharedSecret)
+  wipe(...secrets)
   wipeDh(offer.dh)
-  if (isLost) giveWay(context, sa, offer, child)
-  else takeOver(context, sa, offer)
+  if (isOurs) takeOver(context, sa, offer)
+  else giveWay(context, sa, offer, child)
 }
 
 /** -- (rekeying) -> active: we send on the new one at once, the peer had it before it answered; the old one is deleted. */

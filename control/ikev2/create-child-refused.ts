@@ -10,6 +10,7 @@ import { describeChildSuite } from '../wire/proposals.ts'
 import { dropChild } from './children.ts'
 import { livingRival } from './collision.ts'
 import { act, report } from './context.ts'
+import { PASSING } from './followup-initiator.ts'
 import { releaseOffer } from './offers.ts'
 import { MAX_KE_ROUNDS } from './options.ts'
 import type { Notify } from './payloads.ts'
@@ -25,7 +26,7 @@ export function receiveChildError(context: Context, sa: IkeSa, error: Notify, of
   const isSettled = livingRival(context, offer) !== null || isOldLeaving(context, offer)
   if (isSettled) return endOffer(context, offer, 'peer-deleted')
   if (type === NotifyError.INVALID_KE_PAYLOAD && retryWithGroup(context, sa, error, offer)) return
-  if (type === NotifyError.TEMPORARY_FAILURE) return retryLater(context, sa, offer)
+  if (PASSING.has(type)) return retryLater(context, sa, offer)
   sa.refusedSince = Number.POSITIVE_INFINITY
   if (type === NotifyError.CHILD_SA_NOT_FOUND && offer.replaces !== null)
     return replaceLost(context, sa, offer)
@@ -58,7 +59,10 @@ function retryWithGroup(context: Context, sa: IkeSa, error: Notify, offer: Child
   return true
 }
 
-/** §2.25: the peer is busy with something that collides; a little later, not in step with it. */
+/**
+ * §2.25: the peer is busy with something that collides, or it has forgotten what our key exchange belongs to (RFC 9370
+ * §2.2.4): a little later, not in step with it.
+ */
 function retryLater(context: Context, sa: IkeSa, offer: ChildOffer): void {
   releaseOffer(context, offer)
   const at = retryAt(context, sa)

@@ -11,14 +11,16 @@ import { u32 } from '../wire/bytes.ts'
 import { NotifyError, NotifyStatus } from '../wire/notify.ts'
 import { type Header, type Message, type Payload, ProtocolId } from '../wire/types.ts'
 import { answerPayloads, type ChosenChild, chooseChild } from './child-answer.ts'
-import { childByPeerSpi, installChild, livingChildren } from './children.ts'
+import { type AgreedChild, allowRenewal, childByPeerSpi, installChild, livingChildren } from './children.ts'
 import { collidingOffer, lowestNonce } from './collision.ts'
 import { sendResponse } from './exchange.ts'
+import { awaitFollowUp } from './followup-responder.ts'
 import { compute } from './jobs.ts'
 import { NONCE_LENGTH } from './options.ts'
 import { espNotify, find, groupData, notifies, notify } from './payloads.ts'
 import { tunnelsOn } from './peers.ts'
 import type { ChildSa, Context, DhPair, IkeSa } from './state.ts'
+import { hasAdditional } from './suite.ts'
 import { addTask } from './tasks.ts'
 
 type Request = { header: Header; payloads: Payload[]; datagram: IkeDatagram }
@@ -108,7 +110,7 @@ export function exchangeKeys(
   })
 }
 
-/** -- (nothing) -> fresh or active: a renewed SA receives at once; we go on sending on the old one until the peer uses it (§2.8). */
+/** The answer; the SA comes with it, or after the additional key exchanges (RFC 9370 §2.2.4). */
 function accept(
   context: Context,
   sa: IkeSa,
@@ -120,26 +122,65 @@ function accept(
 ): void {
   const spiIn = context.environment.allocateSpi(chosen.peer.tunnel)
   const nonce = context.environment.random(NONCE_LENGTH)
+  const peerNonce = find(request.payloads, 'NONCE')!.data.slice()
+  const agreed = { ...chosen, spiIn, nonceInitiator: peerNonce, nonceResponder: nonce }
+  const ke = dh ? { group: dh.group, data: dh.publicValue } : null
+  const payloads = answerPayloads(chosen, spiIn, nonce, ke)
+  const secrets = sharedSecret ? [sharedSecret] : []
+  if (!sharedSecret || !hasAdditional(chosen.suite)) bringUp(context, sa, agreed, old, secrets)
+  else payloads.push(...waitFor(context, sa, agreed, old, sharedSecret))
+  sendResponse(context, sa, request.header, payloads, request.datagram)
+}
+
+type Agreed = ChosenChild & Pick<AgreedChild, 'spiIn' | 'nonceInitiator' | 'nonceResponder'>
+
+function waitFor(
+  context: Context,
+  sa: IkeSa,
+  agreed: Agreed,
+  old: ChildSa | null,
+  secret: Uint8Array,
+): Payload[] {
+  noteRival(sa, agreed, old, null)
+  if (old) old.rekeying = true
+  return awaitFollowUp(context, sa, 'child', agreed.suite.additionalKe!, secret, {
+    finish: (later, secrets) => bringUp(later, sa, agreed, old, secrets),
+    abandon: (later) => {
+      later.environment.releaseSpi?.(agreed.spiIn)
+      if (old && later.state.children.has(old.id)) allowRenewal(later, old)
+    },
+  })
+}
+
+/** -- (nothing) -> fresh or active: a renewed SA receives at once; we go on sending on the old one until the peer uses it (§2.8). */
+function bringUp(
+  context: Context,
+  sa: IkeSa,
+  agreed: Agreed,
+  old: ChildSa | null,
+  secrets: Uint8Array[],
+): void {
   const isStillThere = old !== null && context.state.children.has(old.id)
-  const earlier = old ? [] : livingChildren(sa, chosen.peer.tunnel)
-  const peerNonce = find(request.payloads, 'NONCE')!.data
+  const earlier = old ? [] : livingChildren(sa, agreed.peer.tunnel)
   const child = installChild(context, sa, {
-    ...chosen,
-    spiIn,
-    nonceInitiator: peerNonce,
-    nonceResponder: nonce,
-    sharedSecret,
+    ...agreed,
+    secrets,
     initiated: false,
     replaces: isStillThere ? old.id : null,
-    activate: !context.state.sending.has(chosen.peer.tunnel),
+    activate: !context.state.sending.has(agreed.peer.tunnel),
   })
-  wipe(sharedSecret)
+  wipe(...secrets)
   if (isStillThere) old.rekeying = true
-  const offer = collidingOffer(sa, chosen.peer.tunnel, old)
-  if (offer) offer.rival = { child: child.id, lowest: lowestNonce(peerNonce, nonce) }
-  const ke = dh ? { group: dh.group, data: dh.publicValue } : null
-  sendResponse(context, sa, request.header, answerPayloads(chosen, spiIn, true, nonce, ke), request.datagram)
+  noteRival(sa, agreed, old, child)
   for (const each of earlier) deleteForgotten(context, sa, each)
+}
+
+/** Our own request for the same SA is under way: its answer decides which of the two stays (§2.8.1). */
+function noteRival(sa: IkeSa, agreed: Agreed, old: ChildSa | null, child: ChildSa | null): void {
+  const offer = collidingOffer(sa, agreed.peer.tunnel, old)
+  if (!offer) return
+  const lowest = lowestNonce(agreed.nonceInitiator, agreed.nonceResponder)
+  offer.rival = { child: child?.id ?? null, lowest }
 }
 
 /** A tunnel has one Child SA: an older one that the peer did not name is left over, unless both ends began at once. */

@@ -22,8 +22,12 @@ export type AgreedIke = {
   nr: Uint8Array
 }
 
-/** -- (nothing) -> fresh: keys by §2.18; the shared secret is wiped. Nobody hears of it before it inherits. */
-export function createHeir(context: Context, old: IkeSa, agreed: AgreedIke, sharedSecret: Uint8Array): IkeSa {
+/**
+ * -- (nothing) -> fresh: keys by §2.18; the secrets are wiped, that of Diffie-Hellman first, then those of additional key
+ * exchanges (RFC 9370 §2.2.4). Nobody hears of it before it inherits.
+ */
+export function createHeir(context: Context, old: IkeSa, agreed: AgreedIke, secrets: Uint8Array[]): IkeSa {
+  const [sharedSecret, ...additional] = secrets
   const { role, suite, initiatorSpi, responderSpi, ni, nr } = agreed
   const peer = peerNow(context, old.peer!)
   const { local, remote } = old
@@ -31,9 +35,9 @@ export function createHeir(context: Context, old: IkeSa, agreed: AgreedIke, shar
   sa.suite = suite
   const { encryption: cipher, integrity } = suite
   const spis = { spiI: initiatorSpi, spiR: responderSpi }
-  const input = { prf: prfOf(sa), integrity, cipher, ni, nr, ...spis, sharedSecret }
+  const input = { prf: prfOf(sa), integrity, cipher, ni, nr, ...spis, sharedSecret, additional }
   sa.keys = deriveRekeyedIkeKeys(prfOf(old), old.keys!.d, input)
-  wipe(sharedSecret)
+  wipe(...secrets)
   sa.state = 'fresh'
   sa.nat = old.nat
   sa.fragmentation = old.fragmentation

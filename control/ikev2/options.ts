@@ -43,6 +43,8 @@ export type EngineOptions = {
   moveMs: number
   /** which of two equal IKE SAs goes: its initiator deletes it, later the other end does */
   duplicateMs: number
+  /** a CREATE_CHILD_SA of the peer waits so long for the next of its additional key exchanges (RFC 9370 §2.2.4) */
+  followUpMs: number
   maxChildren: number
   /** message id from which on an IKE SA is renewed: ids never wrap (RFC 7296 §2.2) */
   messageIdLimit: number
@@ -76,6 +78,7 @@ export const DEFAULT_OPTIONS: EngineOptions = {
   keepaliveMs: 20_000,
   moveMs: 2_000,
   duplicateMs: 10_000,
+  followUpMs: 30_000,
   maxChildren: 64,
   messageIdLimit: 0xffff_fe00,
   maxHeld: 32,

@@ -3,21 +3,23 @@
 
 import { checkPublicValue } from '../crypto/dh.ts'
 import type { IkeDatagram } from '../ports.ts'
-import type { IkeSuite } from '../sa/contract.ts'
+import type { IkeSaId, IkeSuite } from '../sa/contract.ts'
 import { u64, u64Bytes } from '../wire/bytes.ts'
 import { NotifyError } from '../wire/notify.ts'
-import { chooseIkeProposal, encodeIkeProposals } from '../wire/proposals.ts'
+import { chooseIkeProposal } from '../wire/proposals.ts'
 import type { Message, Payload, Proposal } from '../wire/types.ts'
 import { livingIkeRival, lowestNonce } from './collision.ts'
 import { exchangeKeys } from './create-child-responder.ts'
 import { isChildWork, sendResponse } from './exchange.ts'
-import { createHeir, inherit } from './inherit.ts'
+import { awaitFollowUp } from './followup-responder.ts'
+import { type AgreedIke, createHeir, inherit } from './inherit.ts'
 import { NONCE_LENGTH } from './options.ts'
 import { find, groupData, notify } from './payloads.ts'
 import { peerNow } from './peers.ts'
 import { reportNoProposal } from './reports.ts'
 import { freshSpi, tunnelOf } from './sas.ts'
 import type { Context, DhPair, IkeSa } from './state.ts'
+import { hasAdditional } from './suite.ts'
 
 type Request = { message: Message; datagram: IkeDatagram }
 type Chosen = { suite: IkeSuite; proposal: Proposal }
@@ -64,7 +66,7 @@ function exchangeKeysFor(context: Context, sa: IkeSa, request: Request, chosen: 
   })
 }
 
-/** -- established -> replaced; or, in a collision, still established with a fresh SA beside it. */
+/** The answer; the new SA comes with it, or after the additional key exchanges (RFC 9370 §2.2.4). */
 function accept(
   context: Context,
   sa: IkeSa,
@@ -74,19 +76,39 @@ function accept(
   secret: Uint8Array,
 ): void {
   const nr = context.environment.random(NONCE_LENGTH)
-  const ni = find(message.payloads, 'NONCE')!.data
+  const ni = find(message.payloads, 'NONCE')!.data.slice()
   const responderSpi = freshSpi(context)
-  const [answer] = encodeIkeProposals([suite], u64Bytes(responderSpi))
+  const initiatorSpi = u64(proposal.spi, 0)
+  const agreed = { role: 'responder' as const, suite, initiatorSpi, responderSpi, ni, nr }
   const payloads: Payload[] = [
-    { kind: 'SA', proposals: [{ ...answer, number: proposal.number }] },
+    { kind: 'SA', proposals: [{ ...proposal, spi: u64Bytes(responderSpi) }] },
     { kind: 'NONCE', data: nr },
     { kind: 'KE', group: dh.group, data: dh.publicValue },
   ]
-  sendResponse(context, sa, message.header, payloads, datagram)
-  const initiatorSpi = u64(proposal.spi, 0)
-  const agreed = { role: 'responder' as const, suite, initiatorSpi, responderSpi, ni, nr }
-  const heir = createHeir(context, sa, agreed, secret)
+  const more = hasAdditional(suite) ? waitFor(context, sa, agreed, secret) : []
+  sendResponse(context, sa, message.header, [...payloads, ...more], datagram)
+  if (more.length === 0) bringUp(context, sa, agreed, [secret])
+  else noteRival(sa, null, agreed)
+}
+
+function waitFor(context: Context, sa: IkeSa, agreed: AgreedIke, secret: Uint8Array): Payload[] {
+  const additional = agreed.suite.additionalKe!
+  return awaitFollowUp(context, sa, 'ike', additional, secret, {
+    finish: (later, secrets) => bringUp(later, sa, agreed, secrets),
+    abandon: () => {},
+  })
+}
+
+/** -- established -> replaced; or, in a collision, still established with a fresh SA beside it. */
+function bringUp(context: Context, sa: IkeSa, agreed: AgreedIke, secrets: Uint8Array[]): void {
+  const heir = createHeir(context, sa, agreed, secrets)
+  if (!noteRival(sa, heir.id, agreed)) inherit(context, sa, heir)
+}
+
+/** Our own renewal is under way: its answer decides which of the two stays (§2.8.2). False: there is none. */
+function noteRival(sa: IkeSa, heir: IkeSaId | null, { ni, nr }: AgreedIke): boolean {
   const purpose = sa.exchange?.purpose
-  if (purpose?.kind === 'rekey-ike') purpose.offer.rival = { sa: heir.id, lowest: lowestNonce(ni, nr) }
-  else inherit(context, sa, heir)
+  if (purpose?.kind !== 'rekey-ike') return false
+  purpose.offer.rival = { sa: heir, lowest: lowestNonce(ni, nr) }
+  return true
 }

@@ -3,6 +3,8 @@
 //
 //   HDR, SK {SA, Ni, KEi}  -->
 //                          <--  HDR, SK {SA, Nr, KEr}
+//
+// With additional key exchanges the new SA comes into being after the last of them (RFC 9370 §2.2.4).
 
 import { checkPublicValue } from '../crypto/dh.ts'
 import type { DhGroup } from '../ports.ts'
@@ -15,16 +17,17 @@ import { errorIn } from './child-offer.ts'
 import { isLoser } from './collision.ts'
 import { beginDelete, discard } from './delete.ts'
 import { sendRequest } from './exchange.ts'
-import { createHeir, inherit } from './inherit.ts'
+import { beginFollowUp, linkIn, PASSING } from './followup-initiator.ts'
+import { type AgreedIke, createHeir, inherit } from './inherit.ts'
 import { compute } from './jobs.ts'
-import { wipeDh } from './offers.ts'
+import { wipeDh, wipeIkeOffer } from './offers.ts'
 import { MAX_KE_ROUNDS, NONCE_LENGTH } from './options.ts'
 import { find, type Notify } from './payloads.ts'
 import { peerNow } from './peers.ts'
 import { reportNoProposal, reportPeerError } from './reports.ts'
 import { freshSpi, tunnelOf } from './sas.ts'
 import type { Context, IkeOffer, IkeSa } from './state.ts'
-import { offersGroup } from './suite.ts'
+import { hasAdditional, offersGroup } from './suite.ts'
 import { addTask } from './tasks.ts'
 import { retryAt } from './temporary.ts'
 
@@ -34,7 +37,16 @@ export function beginRekeyIke(context: Context, sa: IkeSa, keRounds: number, wan
   const inUse = sa.suite!.dhGroup
   const group = wanted ?? (offersGroup(suites, inUse) ? inUse : suites[0].dhGroup)
   const nonce = context.environment.random(NONCE_LENGTH)
-  const offer: IkeOffer = { spi: freshSpi(context), suites, group, dh: null, nonce, keRounds, rival: null }
+  const offer: IkeOffer = {
+    spi: freshSpi(context),
+    suites,
+    group,
+    dh: null,
+    nonce,
+    keRounds,
+    rival: null,
+    followUp: null,
+  }
   compute(context, sa, { kind: 'dh-generate', group }, (later, result) => {
     if (result.kind !== 'dh-generate') return fail(later, sa, offer)
     offer.dh = { group, publicValue: result.publicValue, privateValue: result.privateValue }
@@ -72,31 +84,49 @@ export function receiveRekeyResponse(context: Context, sa: IkeSa, payloads: Payl
   const job = { kind: 'dh-derive', group, privateValue, peerPublic: ke.data.slice() } as const
   compute(context, sa, job, (later, result) => {
     if (result.kind !== 'dh-derive') return fail(later, sa, offer)
+    wipeDh(offer.dh)
     const { suite } = choice
     const spis = { initiatorSpi: offer.spi, responderSpi: peerSpi }
-    const heir = createHeir(
-      later,
-      sa,
-      { role: 'initiator', suite, ...spis, ni: offer.nonce, nr },
-      result.secret,
-    )
-    wipeDh(offer.dh)
-    decide(later, sa, heir, offer, nr)
+    const agreed = { role: 'initiator' as const, suite, ...spis, ni: offer.nonce, nr }
+    if (!hasAdditional(suite))
+      return decide(later, sa, createHeir(later, sa, agreed, [result.secret]), offer, nr)
+    goOn(later, sa, offer, agreed, result.secret, linkIn(payloads))
   })
+}
+
+/** The additional key exchanges; nothing of the new SA is there before they are done. */
+function goOn(
+  context: Context,
+  sa: IkeSa,
+  offer: IkeOffer,
+  agreed: AgreedIke,
+  secret: Uint8Array,
+  link: Uint8Array | null,
+) {
+  beginFollowUp(context, sa, { kind: 'rekey-ike', offer }, agreed.suite.additionalKe!, secret, link, {
+    isLost: () => sa.state !== 'established' || isLost(offer, agreed.nr),
+    standBack: (later) => fail(later, sa, offer), // the peer's inherits; if it comes to nothing, we try again
+    finish: (later, secrets) => decide(later, sa, createHeir(later, sa, agreed, secrets), offer, agreed.nr),
+    fail: (later, error) => (error ? receiveError(later, sa, error, offer) : fail(later, sa, offer)),
+  })
+}
+
+function isLost({ nonce, rival }: IkeOffer, nr: Uint8Array): boolean {
+  return rival !== null && isLoser(nonce, nr, rival.lowest)
 }
 
 /** The old SA may be on its way out meanwhile; in a collision the nonces of both exchanges decide (§2.8.2). */
 function decide(context: Context, sa: IkeSa, heir: IkeSa, offer: IkeOffer, nr: Uint8Array) {
   const rival = rivalOf(context, offer)
   if (sa.state !== 'established') return discard(context, heir)
-  if (offer.rival && isLoser(offer.nonce, nr, offer.rival.lowest)) return giveWay(context, sa, heir, rival)
+  if (isLost(offer, nr)) return giveWay(context, sa, heir, rival)
   inherit(context, sa, heir)
   addTask(sa, { kind: 'delete-ike' })
   if (rival) leaveToPeer(context, rival, heir)
 }
 
 function rivalOf(context: Context, offer: IkeOffer): IkeSa | null {
-  const found = offer.rival ? context.state.sas.get(offer.rival.sa) : undefined
+  const found = offer.rival?.sa ? context.state.sas.get(offer.rival.sa) : undefined
   return found?.state === 'fresh' ? found : null
 }
 
@@ -120,21 +150,17 @@ function leaveToPeer(context: Context, rival: IkeSa, heir: IkeSa): void {
  */
 function receiveError(context: Context, sa: IkeSa, error: Notify, offer: IkeOffer) {
   const rival = rivalOf(context, offer)
-  if (sa.state !== 'established') return wipeDh(offer.dh)
+  wipeIkeOffer(offer)
+  if (sa.state !== 'established') return
   if (rival) {
-    wipeDh(offer.dh)
     return inherit(context, sa, rival)
   }
   const group = error.data.length === 2 ? u16(error.data, 0) : 0
   const isOtherGroup = error.type === NotifyError.INVALID_KE_PAYLOAD && offersGroup(offer.suites, group)
   if (isOtherGroup && group !== offer.group && offer.keRounds < MAX_KE_ROUNDS) {
-    wipeDh(offer.dh)
     return addTask(sa, { kind: 'rekey-ike', keRounds: offer.keRounds + 1, group: group as DhGroup })
   }
-  if (error.type === NotifyError.TEMPORARY_FAILURE) {
-    wipeDh(offer.dh)
-    return retryLater(context, sa)
-  }
+  if (PASSING.has(error.type)) return retryLater(context, sa)
   sa.refusedSince = Number.POSITIVE_INFINITY
   const offered = offer.suites.map(describeIkeSuite)
   const where = { tunnel: tunnelOf(sa), peer: sa.remote }
@@ -142,7 +168,7 @@ function receiveError(context: Context, sa: IkeSa, error: Notify, offer: IkeOffe
   fail(context, sa, offer)
 }
 
-/** §2.25: the peer is busy with something that collides. */
+/** §2.25: the peer is busy with something that collides; or it has forgotten what our key exchange belongs to (RFC 9370 §2.2.4). */
 function retryLater(context: Context, sa: IkeSa): void {
   const at = retryAt(context, sa)
   if (at !== null) addTask(sa, { kind: 'rekey-ike', keRounds: 0, group: null }, at)
@@ -150,7 +176,7 @@ function retryLater(context: Context, sa: IkeSa): void {
 
 /** No new SA from us: the peer's inherits if there is one, else the renewal is tried again. */
 function fail(context: Context, sa: IkeSa, offer: IkeOffer) {
-  wipeDh(offer.dh)
+  wipeIkeOffer(offer)
   const rival = rivalOf(context, offer)
   if (sa.state !== 'established') return
   if (rival) return inherit(context, sa, rival)

@@ -8,6 +8,7 @@ import { receiveAuthRequest } from './auth-responder.ts'
 import { drop, report } from './context.ts'
 import { receiveChildRequest } from './create-child-responder.ts'
 import { sendResponse } from './exchange.ts'
+import { receiveFollowUpRequest } from './followup-responder.ts'
 import { receiveInformational } from './informational.ts'
 import { receiveIntermediateRequest } from './intermediate-responder.ts'
 import { follow, mayFollow } from './mobility.ts'
@@ -44,6 +45,7 @@ export function receiveRequest(context: Context, sa: IkeSa, message: Received, d
   if (exchange === Exchange.IKE_INTERMEDIATE)
     return receiveIntermediateRequest(context, sa, message, datagram)
   if (exchange === Exchange.IKE_AUTH) return receiveAuthRequest(context, sa, message, datagram)
+  if (exchange === Exchange.IKE_FOLLOWUP_KE) return receiveFollowUpRequest(context, sa, message, datagram)
   if (exchange === Exchange.INFORMATIONAL) return receiveInformational(context, sa, message, datagram)
   receiveCreateChild(context, sa, message, datagram)
 }

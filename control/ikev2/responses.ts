@@ -8,6 +8,7 @@ import { receiveAuthResponse } from './auth-initiator.ts'
 import { drop, report } from './context.ts'
 import { receiveChildResponse } from './create-child-initiator.ts'
 import { beginDelete, receiveDeleteResponse } from './delete.ts'
+import { receiveFollowUp } from './followup-initiator.ts'
 import { failHandshake } from './handshake.ts'
 import { receiveIntermediateResponse } from './intermediate-initiator.ts'
 import { receiveAddressCheck, receiveUpdateResponse } from './mobike.ts'
@@ -33,8 +34,10 @@ export function receiveResponse(context: Context, sa: IkeSa, message: Received, 
     case 'auth':
       return receiveAuthResponse(context, sa, payloads, purpose.child)
     case 'child':
+      if (purpose.offer.followUp) return receiveFollowUp(context, sa, payloads, purpose)
       return receiveChildResponse(context, sa, payloads, purpose.offer)
     case 'rekey-ike':
+      if (purpose.offer.followUp) return receiveFollowUp(context, sa, payloads, purpose)
       return receiveRekeyResponse(context, sa, payloads, purpose.offer)
     case 'delete-child':
       return receiveDeleteResponse(context, sa, purpose.children)

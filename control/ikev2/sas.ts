@@ -9,7 +9,7 @@ import { u64 } from '../wire/bytes.ts'
 import { dropChild } from './children.ts'
 import { act } from './context.ts'
 import { cancelJobs } from './jobs.ts'
-import { releaseOffer, wipeDh } from './offers.ts'
+import { abandonPending, releaseOffer, wipeDh, wipeIkeOffer } from './offers.ts'
 import { sharesIkeSa } from './peers.ts'
 import type { Context, Exchange, Handshake, IkeSa } from './state.ts'
 
@@ -52,6 +52,7 @@ export function createIkeSa(context: Context, fields: NewIkeSa): IkeSa {
     answered: null,
     workingOn: null,
     exchange: null,
+    pending: null,
     tasks: [],
     jobs: [],
     held: [],
@@ -114,7 +115,7 @@ function wipeExchange(context: Context, exchange: Exchange): void {
   if (purpose.kind === 'intermediate') wipeDh(purpose.pair)
   if (purpose.kind === 'auth' && purpose.child) releaseOffer(context, purpose.child)
   if (purpose.kind === 'child') releaseOffer(context, purpose.offer)
-  if (purpose.kind === 'rekey-ike') wipeDh(purpose.offer.dh)
+  if (purpose.kind === 'rekey-ike') wipeIkeOffer(purpose.offer)
 }
 
 /**
@@ -156,6 +157,7 @@ export function forget(context: Context, sa: IkeSa): void {
 function silence(context: Context, sa: IkeSa): void {
   context.state.halfOpen.delete(sa)
   abandonExchange(context, sa)
+  abandonPending(context, sa)
   dropHandshake(sa)
   cancelJobs(context, sa)
   sa.held = []

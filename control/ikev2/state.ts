@@ -31,6 +31,7 @@ import type {
 } from '../sa/contract.ts'
 import type { Message } from '../wire/types.ts'
 import type { EngineOptions } from './options.ts'
+import type { Notify } from './payloads.ts'
 
 /** As in SIGNATURE_HASH_ALGORITHMS (RFC 7427 §7). */
 export type HashAlgorithm = SignatureHash | 'identity'
@@ -92,6 +93,36 @@ export type Handshake = {
   candidates: PeerConfig[]
 }
 
+/**
+ * Key exchanges that follow a CREATE_CHILD_SA of ours (RFC 9370 §2.2.4). `secrets` are those so far, Diffie-Hellman first.
+ * wiped with wipeFollowUp.
+ */
+export type FollowUp = {
+  /** what the responder wants to hear again */
+  link: Uint8Array
+  additional: Kem[]
+  pair: KemPair | null
+  secrets: Uint8Array[]
+  /** the peer's exchange for the same SA wins: ours is not to go on (§2.8) */
+  isLost: (context: Context) => boolean
+  standBack: (context: Context) => void
+  finish: (context: Context, secrets: Uint8Array[]) => void
+  /** null: the answer is of no use */
+  fail: (context: Context, error: Notify | null) => void
+}
+
+/** What the peer has begun and follows up with key exchanges; only one at a time: a newer one takes its place. */
+export type PendingFollowUp = {
+  what: 'ike' | 'child'
+  link: Uint8Array
+  additional: Kem[]
+  secrets: Uint8Array[]
+  endAt: number
+  finish: (context: Context, secrets: Uint8Array[]) => void
+  /** gives back what was prepared */
+  abandon: (context: Context) => void
+}
+
 /** A Child SA under negotiation: our side of CREATE_CHILD_SA, or the child part of IKE_AUTH. */
 export type ChildOffer = {
   tunnel: string
@@ -106,8 +137,9 @@ export type ChildOffer = {
   /** Child SA that this one replaces (REKEY_SA, §1.3.3) */
   replaces: ChildSaId | null
   keRounds: number
-  /** what the peer's exchange for the same SA made meanwhile, and its lower nonce (§2.8.1) */
-  rival: { child: ChildSaId; lowest: Uint8Array } | null
+  /** what the peer's exchange for the same SA made meanwhile, null: it is not done; and its lower nonce (§2.8.1) */
+  rival: { child: ChildSaId | null; lowest: Uint8Array } | null
+  followUp: FollowUp | null
   /** SPIs that the peer deleted while its answer is on the way: one of them may be the one it names */
   deletedByPeer: number[]
 }
@@ -120,8 +152,9 @@ export type IkeOffer = {
   dh: DhPair | null
   nonce: Uint8Array
   keRounds: number
-  /** what the peer's renewal of the same SA made meanwhile, and its lower nonce (§2.8.2) */
-  rival: { sa: IkeSaId; lowest: Uint8Array } | null
+  /** what the peer's renewal of the same SA made meanwhile, null: it is not done; and its lower nonce (§2.8.2) */
+  rival: { sa: IkeSaId | null; lowest: Uint8Array } | null
+  followUp: FollowUp | null
 }
 
 /** What a request of ours was for; the response is handled by the file of that exchange. */
@@ -233,6 +266,8 @@ export type IkeSa = {
   /** id of the peer's request that a job works on */
   workingOn: number | null
   exchange: Exchange | null
+  /** the peer's CREATE_CHILD_SA that waits for its additional key exchanges */
+  pending: PendingFollowUp | null
   tasks: Task[]
   jobs: PendingJob[]
   held: IkeDatagram[]

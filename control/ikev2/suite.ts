@@ -2,7 +2,7 @@
 
 import { isSkSuite } from '../crypto/sk.ts'
 import type { HashName } from '../crypto/suite.ts'
-import type { DhGroup } from '../ports.ts'
+import type { DhGroup, Kem } from '../ports.ts'
 import type { IkeSuite, PeerConfig } from '../sa/contract.ts'
 import type { Handshake, IkeSa } from './state.ts'
 
@@ -27,7 +27,7 @@ export function assertBuilt(peer: PeerConfig): void {
 }
 
 /** True when the suite wants key exchanges beside Diffie-Hellman (RFC 9370). */
-export function hasAdditional({ additionalKe }: IkeSuite): boolean {
+export function hasAdditional({ additionalKe }: { additionalKe?: readonly Kem[] }): boolean {
   return additionalKe !== undefined && additionalKe.length > 0
 }
 

@@ -19,9 +19,14 @@ function isSame(a: NewTask, b: NewTask): boolean {
   return true
 }
 
+/** A window of one; and while the peer renews this SA, nothing new is begun on it (RFC 7296 §2.25). */
+function isOccupied({ exchange, jobs, pending, state }: IkeSa): boolean {
+  return exchange !== null || jobs.length > 0 || (pending?.what === 'ike' && state === 'established')
+}
+
 /** Takes the next task that may begin now, or null: an exchange or a job is under way, or nothing is due. */
 export function takeTask(context: Context, sa: IkeSa): Task | null {
-  if (sa.exchange || sa.jobs.length > 0) return null
+  if (isOccupied(sa)) return null
   const isReady = (task: Task) =>
     task.notBefore <= context.now &&
     (sa.state === 'established' ||
@@ -33,7 +38,7 @@ export function takeTask(context: Context, sa: IkeSa): Task | null {
 /** When the next task becomes due, monotonic ms. */
 export function taskDeadline(sa: IkeSa): number {
   let earliest = Number.POSITIVE_INFINITY
-  if (sa.exchange || sa.jobs.length > 0) return earliest
+  if (isOccupied(sa)) return earliest
   for (const { notBefore } of sa.tasks) earliest = Math.min(earliest, notBefore)
   return earliest
 }

@@ -11,6 +11,7 @@ import { failHandshake } from './handshake.ts'
 import { beginProbe } from './informational.ts'
 import { beginAddressCheck, beginUpdate } from './mobike.ts'
 import { keepAlive, keepaliveAt } from './mobility.ts'
+import { abandonPending } from './offers.ts'
 import { SPARE_IDS } from './options.ts'
 import { beginRekeyIke } from './rekey-ike.ts'
 import { reasonOfNotify } from './reports.ts'
@@ -24,6 +25,7 @@ const never = Number.POSITIVE_INFINITY
 export function saDeadline(context: Pick<Context, 'options'>, sa: IkeSa): number {
   const work = Math.min(probeAt(sa), keepaliveAt(context, sa), taskDeadline(sa))
   let earliest = Math.min(sa.endAt, sa.softAt, sa.hardAt, sa.duplicateAt, sa.exchange?.nextAt ?? never, work)
+  if (sa.pending) earliest = Math.min(earliest, sa.pending.endAt)
   for (const { softAt, hardAt, removeAt } of sa.children.values())
     earliest = Math.min(earliest, softAt, hardAt, removeAt)
   return earliest
@@ -42,6 +44,7 @@ export function tickSa(context: Context, sa: IkeSa) {
   if (sa.exchange && now >= sa.exchange.nextAt) retransmitOrEnd(context, sa, sa.exchange)
   if (!context.state.sas.has(sa.id)) return
   if (now >= sa.endAt) return endHalfDone(context, sa)
+  if (sa.pending && now >= sa.pending.endAt) abandonPending(context, sa)
   for (const child of [...sa.children.values()]) tickChild(context, sa, child)
   const idsLeft = messageIdsLeft(context, sa)
   if (now >= sa.hardAt || idsLeft < -SPARE_IDS) return expireIke(context, sa)

@@ -19,7 +19,7 @@ export function viewOf(sa: IkeSa, now: number): IkeSaView {
     remote: sa.remote,
     remoteId: sa.remoteId,
     encryption: suite?.encryption ?? '',
-    authentication: suite?.integrity ?? '',
+    authentication: suite ? (suite.integrity ?? 'aead') : '',
     prf: suite?.prf ?? '',
     dhGroup: suite?.dhGroup ?? 0,
     additionalKe: [...(suite?.additionalKe ?? [])],

@@ -20,6 +20,9 @@ const count = (head: string, key: string): Column<Row> => ({
   cell: (row) => short(row[key] ?? 0),
   right: true,
 })
+/** Ciphers that authenticate by themselves stand alone. */
+const suite = ({ encryption, authentication }: Row) =>
+  authentication === null ? String(encryption) : `${encryption}/${authentication}`
 const inner = (key: string, member: string) => (row: Row) => short((row[key] as Row | null)?.[member] ?? 0)
 
 const TUNNEL: Columns = {
@@ -54,7 +57,7 @@ const IPSEC_SA: Columns = {
     { head: 'DIR', cell: (row) => `${row.direction}${row.sending ? '*' : ''}` },
     plain('SPI', 'spi'),
     plain('DESTINATION', 'destination', 10),
-    { head: 'SUITE', cell: (row) => `${row.encryption}/${row.authentication}`, shrinkTo: 8 },
+    { head: 'SUITE', cell: suite, shrinkTo: 8 },
     count('PACKETS', 'packets'),
     count('BYTES', 'bytes'),
     { head: 'HARD', cell: (row) => duration(row.hardIn), right: true },

@@ -26,11 +26,11 @@ function chosen<T extends Lined>(objects: Map<string, T>, what: string, name: st
 
 export function showIkeProposals({ config }: Gateway, values: Values) {
   return chosen(config.ikeProposals, 'ike proposal', values.maybe('name')).map((proposal) => {
-    const { name, encryption, authentication, dhGroup, lifetime } = proposal
+    const { name, encryption, authentication, dhGroup, additionalKe, lifetime } = proposal
     const prf = proposal.prf ?? authentication ?? null
     const items = [encryption ?? null, authentication ?? null, prf, `group ${dhGroup}`]
     return {
-      ...{ name, encryption, authentication: authentication ?? null, prf, dhGroup, lifetime },
+      ...{ name, encryption, authentication: authentication ?? null, prf, dhGroup, additionalKe, lifetime },
       gate: gatesOf(items),
     }
   })
@@ -72,14 +72,14 @@ export function showIpsecProposals({ config }: Gateway, values: Values) {
 
 export function showIpsecPolicies({ config }: Gateway, values: Values) {
   return chosen(config.ipsecPolicies, 'ipsec policy', values.maybe('name')).map((policy) => {
-    const { name, proposals, pfs, lifetime, antiReplay, dfBit, dscp, ecn } = policy
+    const { name, proposals, pfs, additionalKe, lifetime, antiReplay, dfBit, dscp, ecn } = policy
     const users = [...config.tunnels.values()].filter(({ ipsecPolicy }) => ipsecPolicy === name)
     return {
       name,
       builtIn: name === DEFAULT_IPSEC_POLICY,
       proposals: proposals.map((entry) => entry.name),
       suites: users.length === 0 ? [] : childProposalsOf(config, users[0]),
-      ...{ pfs: pfs ?? null, lifetime, antiReplay, dfBit, dscp, ecn },
+      ...{ pfs: pfs ?? null, additionalKe, lifetime, antiReplay, dfBit, dscp, ecn },
       tunnels: users.map((tunnel) => tunnel.name),
     }
   })

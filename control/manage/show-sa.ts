@@ -28,6 +28,7 @@ function ikeSaRow(sa: IkeSaView, detail: boolean) {
     authentication,
     prf,
     dhGroup,
+    additionalKe,
   } = sa
   const row = {
     initiatorSpi,
@@ -43,6 +44,7 @@ function ikeSaRow(sa: IkeSaView, detail: boolean) {
     authentication,
     prf,
     dhGroup,
+    additionalKe,
     rekeyIn: sa.rekeyIn,
     gate: gatesOf([encryption, authentication, prf, `group ${dhGroup}`]),
   }

@@ -27,12 +27,13 @@ export type IkeSuite = {
   dhGroup: DhGroup
   additionalKe?: readonly Kem[]
 }
-/** One ESP proposal; dhGroup is the PFS group, used only in CREATE_CHILD_SA. */
+/** One ESP proposal; dhGroup is the PFS group, used only in CREATE_CHILD_SA, additionalKe with it (RFC 9370 §2.2.4). */
 export type ChildSuite = {
   cipher: EspCipher
   integrity: Integrity | null
   esn: boolean
   dhGroup: DhGroup | null
+  additionalKe?: readonly Kem[]
 }
 
 export type LocalCertificate = { key: KeyObject; chain: Uint8Array[] } // DER, own certificate first

@@ -59,8 +59,11 @@ function ikeTransforms(suite: IkeSuite): Wanted {
 
 function childTransforms(suite: ChildSuite, withDh: boolean): Wanted {
   const integrity = isAead(suite.cipher) ? [] : authenticationOf(suite)
-  const dh = withDh && suite.dhGroup !== null ? [dhTransform(suite.dhGroup)] : []
-  return [cipherTransform(suite.cipher), ...integrity, ...dh, esnTransform(suite.esn)]
+  const exchanges =
+    withDh && suite.dhGroup !== null
+      ? [dhTransform(suite.dhGroup), ...additionalTransforms(suite.additionalKe)]
+      : []
+  return [cipherTransform(suite.cipher), ...integrity, ...exchanges, esnTransform(suite.esn)]
 }
 
 function encodeSuites(lists: Wanted[], protocol: number, spi: Uint8Array): Proposal[] {

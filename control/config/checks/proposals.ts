@@ -1,4 +1,5 @@
-// `integrity`: a proposal protects both secrecy and integrity, in the parts that its cipher needs.
+// `integrity`: a proposal protects both secrecy and integrity, in the parts that its cipher needs; and an additional key
+// exchange follows another one.
 
 import type { EspCipher } from '../../ports.ts'
 import type { IkeProposal, IpsecProposal } from '../model.ts'
@@ -7,7 +8,9 @@ import { type CheckContext, lineOf } from './report.ts'
 
 type Complaint = { statement: string; why: string }
 
-export function checkProposals({ config, error }: CheckContext) {
+export function checkProposals(context: CheckContext) {
+  const { config, error } = context
+  checkKeyExchanges(context)
   for (const proposal of config.ikeProposals.values()) {
     for (const { statement, why } of ikeComplaints(proposal))
       error(lineOf(proposal, statement), 'integrity', `ike proposal ${proposal.name} ${why}`)
@@ -15,6 +18,19 @@ export function checkProposals({ config, error }: CheckContext) {
   for (const proposal of config.ipsecProposals.values()) {
     for (const { statement, why } of ipsecComplaints(proposal))
       error(lineOf(proposal, statement), 'integrity', `ipsec proposal ${proposal.name} ${why}`)
+  }
+}
+
+/** RFC 9370 §2.2.4: they follow the key exchange of CREATE_CHILD_SA. */
+function checkKeyExchanges({ config, error }: CheckContext) {
+  for (const { name, lines, line, pfs, additionalKe } of config.ipsecPolicies.values()) {
+    if (pfs !== undefined) continue
+    for (const kem of additionalKe)
+      error(
+        lines[`additional-ke ${kem}`] ?? line,
+        'integrity',
+        `ipsec policy ${name} has additional-ke ${kem} without perfect-forward-secrecy; add perfect-forward-secrecy dh-group 31`,
+      )
   }
 }
 

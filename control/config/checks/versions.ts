@@ -50,12 +50,13 @@ function checkV1Policy({ config, error, warn }: CheckContext, policy: IkePolicy)
   }
 }
 
-function v1Faults({ prf, encryption, dhGroup }: IkeProposal): string[] {
+function v1Faults({ prf, encryption, dhGroup, additionalKe }: IkeProposal): string[] {
   const faults: string[] = []
   if (prf !== undefined) faults.push('prf in its proposals')
   if (encryption !== undefined && encryption !== 'null' && isAead(encryption))
     faults.push(`${encryption} in IKE`)
   if (dhGroup === V2_ONLY_GROUP) faults.push(`group ${V2_ONLY_GROUP}`)
+  if (additionalKe.length > 0) faults.push('additional-ke')
   return faults
 }
 
@@ -81,6 +82,13 @@ function checkV1Tunnel({ config, error }: CheckContext, tunnel: TunnelConfig, po
       lineOf(tunnel, 'qos-policy'),
       'version',
       `${where}: IKE version 1 has no classes; delete qos-policy`,
+    )
+  const ipsec = ipsecPolicyOf(config, tunnel)
+  if (ipsec !== undefined && ipsec.additionalKe.length > 0)
+    error(
+      lineOf(tunnel, 'ipsec-policy'),
+      'version',
+      `${where}: IKE version 1 has no additional-ke, but ipsec policy ${ipsec.name} does`,
     )
   const mainModePsk = policy.mode !== 'aggressive' && usesPsk(policy)
   if (mainModePsk && tunnel.remote === undefined)

@@ -1,6 +1,6 @@
 // `ike proposal NAME` and `ike policy NAME`.
 
-import type { DhGroup, Integrity } from '../../ports.ts'
+import type { DhGroup, Integrity, Kem } from '../../ports.ts'
 import { DEFAULT_DPD_RETRIES, DEFAULT_REKEY_FUZZ, newIkePolicy, newIkeProposal } from '../defaults.ts'
 import type { Values } from '../match.ts'
 import type { AuthMethod, Config, IkeCipher, IkePolicy, IkeProposal } from '../model.ts'
@@ -40,7 +40,7 @@ export const ikeProposalMode = defineMode<IkeProposal>('ike proposal', [
     pattern: 'additional-ke kem=<kem>',
     key: (values) => `additional-ke ${values.text('kem')}`,
     apply: (proposal, values) => {
-      if (!proposal.additionalKe.includes(values.text('kem'))) proposal.additionalKe.push(values.text('kem'))
+      addKem(proposal.additionalKe, values)
     },
   }),
   inProposal({
@@ -152,6 +152,12 @@ export const ikePolicyMode = defineMode<IkePolicy>('ike policy', [
     },
   }),
 ])
+
+/** A method that is named again stays where it is: no exchange is made twice (RFC 9370 §2.2.1). */
+export function addKem(kems: Kem[], values: Values): void {
+  const kem = values.text('kem') as Kem
+  if (!kems.includes(kem)) kems.push(kem)
+}
 
 /** Without a side the key serves both. */
 function sidesOf(values: Values): ('local' | 'remote')[] {

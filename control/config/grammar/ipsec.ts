@@ -4,6 +4,7 @@ import type { DhGroup, EspCipher, Integrity } from '../../ports.ts'
 import { lined, newIpsecPolicy, newIpsecProposal } from '../defaults.ts'
 import type { Values } from '../match.ts'
 import type { Config, IpsecPolicy, IpsecProposal, IpsecSa, ManualSa } from '../model.ts'
+import { addKem } from './ike.ts'
 import { defineMode, enter, type Fault, head, reopen, type Site, statement } from './mode.ts'
 import { secretOf } from './rules.ts'
 import { addSequenced, sequenceKey } from './sequence.ts'
@@ -49,6 +50,11 @@ export const ipsecPolicyMode = defineMode<IpsecPolicy>('ipsec policy', [
     apply: (policy, values) => {
       policy.pfs = values.int('group') as DhGroup
     },
+  }),
+  inPolicy({
+    pattern: 'additional-ke kem=<kem>',
+    key: (values) => `additional-ke ${values.text('kem')}`,
+    apply: (policy, values) => addKem(policy.additionalKe, values),
   }),
   inPolicy({
     pattern: 'lifetime seconds seconds=INT{5..31536000}',
