@@ -41,6 +41,7 @@ export type GatewayEvent =
   /** protected traffic left on these */
   | { kind: 'sent'; children: ChildSaId[] }
   | { kind: 'rekey'; child: ChildSaId }
+  | { kind: 'rekey-ike'; ikeSa: IkeSaId }
   | { kind: 'shutdown' }
 
 /** To be performed in order. */

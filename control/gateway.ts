@@ -27,7 +27,7 @@ import type {
   Sockets,
 } from './ports.ts'
 import { Reducer } from './reducer.ts'
-import type { ChildSaId, Engine, EngineEnvironment, IkeSaView } from './sa/contract.ts'
+import type { ChildSaId, Engine, EngineEnvironment, IkeSaId, IkeSaView } from './sa/contract.ts'
 import { Changes, keptTunnels, type ReloadResult } from './tunnel/changes.ts'
 import { Dataplane, messageOf } from './tunnel/dataplane.ts'
 import { manualSpis } from './tunnel/manual.ts'
@@ -239,6 +239,10 @@ export class Gateway {
 
   rekeyChild(child: ChildSaId) {
     this.#submit({ kind: 'rekey', child })
+  }
+
+  rekeyIke(ikeSa: IkeSaId) {
+    this.#submit({ kind: 'rekey-ike', ikeSa })
   }
 
   /** Guards that no configured route wants are removed; those in use stay, or their traffic could leave in clear. */

@@ -101,6 +101,8 @@ export class Reducer {
         return
       case 'rekey':
         return this.#run(this.#engine.rekeyChild(event.child, now), now)
+      case 'rekey-ike':
+        return this.#run(this.#engine.rekeyIke(event.ikeSa, now), now)
       case 'shutdown':
         return this.#shutdown(now)
       default:

@@ -391,6 +391,21 @@ describe('the data of show', () => {
     assert.notEqual((await a.ask('show ipsec sa'))[0].spi, spi)
   })
 
+  test('clear ike sa ... rekey renews the IKE SA; its Child SAs go on', async () => {
+    const { a, wire, beds } = await upPair()
+    const [before] = await a.ask('show ike sa')
+    const spis = (await a.ask('show ipsec sa')).map(({ spi }) => spi)
+    assert.deepEqual(await a.ask('clear ike sa tunnel t rekey'), { cleared: ['t'] } as never)
+    await pass(3_000, wire, ...beds)
+    const after = await a.ask('show ike sa')
+    assert.equal(after.length, 1)
+    assert.notEqual(after[0].initiatorSpi, before.initiatorSpi)
+    assert.deepEqual(
+      (await a.ask('show ipsec sa')).map(({ spi }) => spi),
+      spis,
+    )
+  })
+
   test('clear guard-routes keeps the guards that are needed', async () => {
     const { a } = await upPair()
     a.routes.routes.push({ prefix: '10.77.0.0/16', device: null, metric: 0xffffffff, blackhole: true })

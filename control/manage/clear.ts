@@ -13,10 +13,16 @@ export function clearTunnel(gateway: Gateway, values: Values) {
   return { cleared: [config.name] }
 }
 
-/** IKE SAs go with their Child SAs; their tunnels negotiate anew. */
+/**
+ * IKE SAs go with their Child SAs; their tunnels negotiate anew. With `rekey` they are renewed instead, and their
+ * Child SAs go on without a gap.
+ */
 export function clearIkeSas(gateway: Gateway, values: Values) {
   const tunnels = ikeTunnels(gateway, values)
-  for (const name of tunnels) gateway.clearTunnel(name)
+  if (values.has('rekey')) {
+    const renewed = gateway.ikeSas().filter(({ tunnel }) => tunnel !== null && tunnels.includes(tunnel))
+    for (const { id } of renewed) gateway.rekeyIke(id)
+  } else for (const name of tunnels) gateway.clearTunnel(name)
   return { cleared: tunnels }
 }
 

@@ -54,7 +54,7 @@ const TABLE = [
   ['alarms', 'show alarms [history=history]', showAlarms],
   ['log', 'show log [last last=INT{1..1000}] [tunnel name=NAME]', showLog],
   ['clear-tunnel', 'clear tunnel ipsec name=NAME', clearTunnel],
-  ['clear-ike', `clear ike sa ${FILTER}`, clearIkeSas],
+  ['clear-ike', `clear ike sa ${FILTER} [rekey=rekey]`, clearIkeSas],
   ['clear-ipsec', `clear ipsec sa ${FILTER}`, clearIpsecSas],
   ['clear-counters', 'clear counters [tunnel name=NAME]', clearCounters],
   ['clear-asp', 'clear asp asp=INT{1..16}', clearAsp],

@@ -16,8 +16,9 @@ import { createNetwork, type Network } from './network.ts'
 import { missingStrongSwan, type ReleaseName, USUAL } from './release.ts'
 import { type StrongSwan, type SwanConfig, startStrongSwan } from './strongswan.ts'
 
-const READY_DEADLINE = 20_000 // ms
-const PATIENCE = 2_000 // ms for the last echo reply
+const READY_DEADLINE = 60_000 // ms
+const REACH_DEADLINE = 60_000 // ms
+const PATIENCE = 10_000 // ms for the last echo reply, of those that are expected
 const POLL = 50 // ms
 const PROTECTED = ['10.0.0.0/8', 'fd00::/8']
 
@@ -39,8 +40,11 @@ export type Bed = {
   rows(command: string): Promise<Record<string, unknown>[]>
   /** waits until the tunnel is in the state; fails with both logs */
   reach(state: string, ms?: number): Promise<void>
-  /** echo requests from a LAN to the other; returns the replies */
-  ping(from: 'left' | 'right', count: number): Promise<number>
+  /**
+   * Echo requests from a LAN to the other; returns the replies. It waits for all of them, on a slow machine for long:
+   * where none may come, `patience` (ms) says for how long to look.
+   */
+  ping(from: 'left' | 'right', count: number, patience?: number): Promise<number>
 }
 
 export type BedOptions = {
@@ -58,7 +62,7 @@ export type BedOptions = {
 export function interopTest(name: string, run: () => Promise<void>, release: ReleaseName = USUAL): void {
   const missing = missingStrongSwan(release)
   const skip = missing !== null && process.env.ASEGATE_INTEROP !== 'required' ? missing : false
-  test(`strongSwan: ${name}`, { skip, timeout: 120_000 }, async () => {
+  test(`strongSwan: ${name}`, { skip, timeout: 240_000 }, async () => {
     assert.equal(missing, null, missing ?? '')
     await run()
   })
@@ -113,8 +117,8 @@ async function build(options: BedOptions, undo: (() => unknown)[]): Promise<Bed>
     killGateway: () => gateway!.kill(),
     tunnel: () => onlyTunnel(gateway!),
     rows: async (command) => (await gateway!.ask(command)) as Record<string, unknown>[],
-    reach: (state, ms = 20_000) => reach(gateway!, peer, state, ms),
-    ping: (from, count) => pingAcross(network, marker, from, count),
+    reach: (state, ms = REACH_DEADLINE) => reach(gateway!, peer, state, ms),
+    ping: (from, count, patience = PATIENCE) => pingAcross(network, marker, from, count, patience),
   }
 }
 
@@ -163,10 +167,11 @@ async function pingAcross(
   marker: Uint8Array,
   from: 'left' | 'right',
   count: number,
+  patience: number,
 ): Promise<number> {
   const to = from === 'left' ? 'right' : 'left'
   const address = { left: '10.1.0.2', right: '10.2.0.2' }
   const probe = { from, to, source: address[from], destination: address[to] }
-  const result = await ping(network.fd(`lan-${from}`), probe, marker, count, PATIENCE)
+  const result = await ping(network.fd(`lan-${from}`), probe, marker, count, patience)
   return result.received
 }

@@ -17,7 +17,7 @@ import { storePaths } from '../../control/pki/store.ts'
 import { type Bed, type BedOptions, interopTest, withBed } from './bed.ts'
 import { AES128_SHA1, OUR_FILES, ourConfig, type Suite, swanConfig } from './config.ts'
 
-const PATIENCE = 20_000 // ms
+const PATIENCE = 60_000 // ms
 const LEFT = 'left.example.net'
 const RIGHT = 'right.example.net'
 

@@ -11,14 +11,16 @@ import { assertNotOurs, type Losses, watchLosses } from './losses.ts'
 const INTERVAL = 10 // ms between two pings
 const PATIENCE = 10_000 // ms for the last reply
 const QUIET = 200 // ms after the last reply, for what the captures have yet to show
-/** requests a late timer sends at once: what piled up while the process did not run must not overrun a queue */
-const BURST = 16
+/** requests a late timer sends at once: what piled up while the process did not run must not overrun a queue or a limit */
+const BURST = 2
 /** of what the peer and the machine's own queues may lose in a whole test */
 const LOST_ELSEWHERE = 20
 
 export type Flood = {
   /** requests sent so far */
   sent(): number
+  /** stops sending, for a test that has failed */
+  stop(): void
   /** stops sending, waits for late replies, and tells which sequence numbers had none */
   finish(): Promise<{ sent: number; lost: number[] }>
 }
@@ -38,12 +40,16 @@ export function startFlood(
   )
   const started = performance.now()
   const timer = setInterval(() => {
-    // a late timer sends what is due by now: the rate holds on a busy machine
     const due = Math.min((performance.now() - started) / interval, sent + BURST)
     while (sent < due && echo.request(destination, sent, payload)) sent++
   }, interval)
+  const stop = () => {
+    clearInterval(timer)
+    echo.close()
+  }
   return {
     sent: () => sent,
+    stop,
     finish: async () => {
       clearInterval(timer)
       const deadline = performance.now() + PATIENCE
@@ -61,7 +67,13 @@ export function startFlood(
 export async function underPing(bed: Bed, work: () => Promise<void>, least = 90): Promise<void> {
   const watch = watchLosses(bed.network)
   const flood = startFlood(bed.network.fd('lan-left'), '10.1.0.2', '10.2.0.2', bed.marker, INTERVAL)
-  await work()
+  try {
+    await work()
+  } catch (error) {
+    flood.stop()
+    watch.finish()
+    throw error
+  }
   const { sent, lost } = await flood.finish()
   await sleep(QUIET)
   const losses = watch.finish()

@@ -71,7 +71,7 @@ async function live(bed: Bed): Promise<void> {
   bed.peer.swanctl('--rekey', '--child', 'net')
   await sleep(700)
   bed.peer.swanctl('--rekey', '--ike', 'peer')
-  const deadline = performance.now() + 10_000
+  const deadline = performance.now() + 60_000
   for (let spi = before!.initiatorSpi; spi === before!.initiatorSpi; ) {
     assert.ok(performance.now() < deadline, 'the IKE SA was not renewed')
     await sleep(100)

@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type BedOptions, interopTest, withBed } from './bed.ts'
 import { AES128_SHA1, OUR_FILES, type OurOptions, ourConfig, swanConfig } from './config.ts'
 
+const PATIENCE = 60_000 // ms
 const PINGS = 10
 const PPK = '00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff'
 
@@ -24,6 +25,20 @@ function options(role: OurOptions['role'], ours: string[], theirs: 'none' | 'req
   }
 }
 
+/** what strongSwan renews, and where it shows */
+const RENEWALS = [
+  [['--ike', 'peer'], 'show ike sa', 'initiatorSpi'],
+  [['--child', 'net'], 'show ipsec sa', 'spi'],
+] as const
+
+async function until(isDone: () => Promise<boolean>, what: string): Promise<void> {
+  const deadline = performance.now() + PATIENCE
+  while (!(await isDone())) {
+    assert.ok(performance.now() < deadline, `not within ${PATIENCE} ms: ${what}`)
+    await sleep(100)
+  }
+}
+
 for (const [role, who] of [
   ['initiator', 'we initiate'],
   ['responder', 'they initiate'],
@@ -34,10 +49,11 @@ for (const [role, who] of [
       await bed.reach('up')
       assert.equal(await bed.ping('left', PINGS), PINGS)
       assert.match(bed.peer.log(), /PPK/)
-      bed.peer.swanctl('--rekey', '--ike', 'peer')
-      await sleep(1_000)
-      bed.peer.swanctl('--rekey', '--child', 'net')
-      await sleep(1_000)
+      for (const [rekey, command, spi] of RENEWALS) {
+        const before = (await bed.rows(command)).map((row) => row[spi])
+        bed.peer.swanctl('--rekey', ...rekey)
+        await until(async () => !before.includes((await bed.rows(command)).at(-1)?.[spi]), `${rekey} renewed`)
+      }
       assert.equal(await bed.ping('right', PINGS), PINGS)
     }),
   )
@@ -52,12 +68,6 @@ interopTest('a PPK of ours that is optional, against a peer without', () =>
 
 interopTest('a PPK that the peer requires and we do not have: auth-failed', () =>
   withBed(options('initiator', [], 'required'), async (bed) => {
-    const deadline = performance.now() + 20_000
-    let reason: unknown = null
-    while (reason !== 'auth-failed') {
-      assert.ok(performance.now() < deadline, `reason ${reason}`)
-      await sleep(100)
-      reason = (await bed.tunnel()).reason
-    }
+    await until(async () => (await bed.tunnel()).reason === 'auth-failed', 'the reason auth-failed')
   }),
 )

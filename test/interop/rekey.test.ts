@@ -8,6 +8,7 @@ import { AES128_SHA1, OUR_FILES, type OurOptions, ourConfig, type Suite, swanCon
 import { underPing } from './flood.ts'
 
 const REKEYS = 10
+const PATIENCE = 60_000 // ms for one renewal
 const SUITE: Suite = { ...AES128_SHA1, pfs: 14 }
 
 const bed = (options: Partial<OurOptions>) => ({
@@ -22,15 +23,15 @@ async function spi(bed: Bed, direction: string): Promise<unknown> {
 }
 
 /** Waits until the SPI we send with is another one. */
-async function nextSpi(bed: Bed, known: Set<unknown>, ms: number): Promise<void> {
-  const deadline = performance.now() + ms
+async function nextSpi(bed: Bed, known: Set<unknown>): Promise<void> {
+  const deadline = performance.now() + PATIENCE
   for (;;) {
     const now = await spi(bed, 'out')
     if (now !== undefined && !known.has(now)) {
       known.add(now)
       return
     }
-    assert.ok(performance.now() < deadline, `no new outbound SA within ${ms} ms`)
+    assert.ok(performance.now() < deadline, `no new outbound SA within ${PATIENCE} ms`)
     await sleep(20)
   }
 }
@@ -42,7 +43,7 @@ interopTest('ten Child rekeys from their side with PFS, no ping lost', () =>
     await underPing(bed, async () => {
       for (let count = 0; count < REKEYS; count++) {
         bed.peer.swanctl('--rekey', '--child', 'net')
-        await nextSpi(bed, spis, 5_000)
+        await nextSpi(bed, spis)
         await sleep(200)
       }
     })
@@ -50,29 +51,54 @@ interopTest('ten Child rekeys from their side with PFS, no ping lost', () =>
   }),
 )
 
-/** Soft limit at 80 % of 200 packets: a rekey about every 1.6 s. */
 interopTest('ten Child rekeys from our side with PFS, no ping lost', () =>
-  withBed(bed({ ipsec: ['lifetime packets 200'] }), async (bed) => {
+  withBed(bed({}), async (bed) => {
     await bed.reach('up')
     const spis = new Set([await spi(bed, 'out')])
     await underPing(bed, async () => {
-      for (let count = 0; count < REKEYS; count++) await nextSpi(bed, spis, 6_000)
-      await sleep(200)
+      for (let count = 0; count < REKEYS; count++) {
+        await bed.rows('clear ipsec sa tunnel right')
+        await nextSpi(bed, spis)
+        await sleep(200)
+      }
     })
-    assert.ok(spis.size > REKEYS)
+    assert.equal(spis.size, REKEYS + 1)
     assert.match(bed.peer.log(), /selected proposal: ESP:AES_CBC_128\/HMAC_SHA1_96\/MODP_2048/)
   }),
 )
 
-interopTest('two Child rekeys by time from our side, no ping lost', () =>
-  withBed(bed({ ipsec: ['lifetime seconds 5'], policy: ['rekey-margin 1 fuzz 0'] }), async (bed) => {
+/** The soft limit is at 80 %: the renewal may take as long as 200 packets do, two seconds. */
+interopTest('a Child rekey by packets from our side, no ping lost', () =>
+  withBed(bed({ ipsec: ['lifetime packets 1000'] }), async (bed) => {
     await bed.reach('up')
     const spis = new Set([await spi(bed, 'out')])
     await underPing(bed, async () => {
-      for (let count = 0; count < 2; count++) await nextSpi(bed, spis, 6_000)
-      await sleep(1_200)
+      await nextSpi(bed, spis)
+      await sleep(500)
     })
   }),
+)
+
+/** Renewed a quarter of the lifetime before the hard end: a slow machine has four and five seconds for it. */
+interopTest('a Child rekey and an IKE rekey by time from our side, no ping lost', () =>
+  withBed(
+    bed({
+      ipsec: ['lifetime seconds 16'],
+      proposal: ['lifetime 20'],
+      policy: ['rekey-margin 5 fuzz 0'],
+    }),
+    async (bed) => {
+      await bed.reach('up')
+      const before = await ikeSpis(bed)
+      const spis = new Set([await spi(bed, 'out')])
+      await underPing(bed, async () => {
+        await nextSpi(bed, spis)
+        await untilNewIkeSa(bed, before)
+        await sleep(1_000)
+      })
+      assert.equal((await bed.tunnel()).state, 'up')
+    },
+  ),
 )
 
 async function ikeSpis(bed: Bed): Promise<string> {
@@ -80,10 +106,10 @@ async function ikeSpis(bed: Bed): Promise<string> {
   return `${sas.at(-1)?.initiatorSpi} ${sas.at(-1)?.responderSpi}`
 }
 
-async function untilNewIkeSa(bed: Bed, before: string, ms: number): Promise<void> {
-  const deadline = performance.now() + ms
+async function untilNewIkeSa(bed: Bed, before: string): Promise<void> {
+  const deadline = performance.now() + PATIENCE
   while ((await ikeSpis(bed)) === before) {
-    assert.ok(performance.now() < deadline, `the IKE SA was not replaced within ${ms} ms`)
+    assert.ok(performance.now() < deadline, `the IKE SA was not replaced within ${PATIENCE} ms`)
     await sleep(50)
   }
 }
@@ -95,22 +121,10 @@ interopTest('IKE rekey from their side, then a Child rekey under the new IKE SA'
     const spis = new Set([await spi(bed, 'out')])
     await underPing(bed, async () => {
       bed.peer.swanctl('--rekey', '--ike', 'peer')
-      await untilNewIkeSa(bed, before, 5_000)
+      await untilNewIkeSa(bed, before)
       bed.peer.swanctl('--rekey', '--child', 'net')
-      await nextSpi(bed, spis, 5_000)
+      await nextSpi(bed, spis)
       await sleep(1_000)
     })
-  }),
-)
-
-interopTest('IKE rekey from our side', () =>
-  withBed(bed({ proposal: ['lifetime 8'], policy: ['rekey-margin 2 fuzz 0'] }), async (bed) => {
-    await bed.reach('up')
-    const before = await ikeSpis(bed)
-    await underPing(bed, async () => {
-      await untilNewIkeSa(bed, before, 12_000)
-      await sleep(1_000)
-    })
-    assert.equal((await bed.tunnel()).state, 'up')
   }),
 )

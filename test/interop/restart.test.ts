@@ -6,7 +6,7 @@ import { interopTest, withBed } from './bed.ts'
 import { AES128_SHA1, OUR_FILES, ourConfig, swanConfig } from './config.ts'
 
 const PINGS = 5
-const BACK = 45_000 // ms
+const BACK = 90_000 // ms
 const SUITE = AES128_SHA1
 
 interopTest('the peer is killed and started again: the tunnel returns', () => {
@@ -14,9 +14,9 @@ interopTest('the peer is killed and started again: the tunnel returns', () => {
   return withBed({ config, files: OUR_FILES, swan: swanConfig({ suite: SUITE }) }, async (bed) => {
     await bed.reach('up')
     await bed.peer.kill()
-    assert.equal(await bed.ping('left', PINGS), 0)
+    assert.equal(await bed.ping('left', PINGS, 1_000), 0)
     await bed.reach('negotiating', BACK)
-    await bed.ping('left', PINGS)
+    await bed.ping('left', PINGS, 1_000)
     await bed.peer.restart()
     await bed.reach('up', BACK)
     assert.equal(await bed.ping('left', PINGS), PINGS)
@@ -30,7 +30,7 @@ interopTest('our gateway is killed and started again: the tunnel returns', () =>
     await bed.reach('up')
     await bed.killGateway()
     const before = bed.wire.counts.leaked
-    assert.equal(await bed.ping('left', PINGS), 0, 'no gateway, no way')
+    assert.equal(await bed.ping('left', PINGS, 1_000), 0, 'no gateway, no way')
     await sleep(200)
     assert.equal(bed.wire.counts.leaked, before, 'a guard route must hold while no gateway runs')
     await bed.startGateway()

@@ -14,8 +14,8 @@ const PLUGINS = [
   // libipsec must register before netlink: the first one is the ESP implementation
   ...['kernel-libipsec', 'kernel-netlink', 'socket-default', 'vici'],
 ]
-const START_DEADLINE = 10_000
-const STOP_DEADLINE = 3_000
+const START_DEADLINE = 60_000
+const STOP_DEADLINE = 10_000
 
 /** One connection: the text of the swanctl connection `peer` and its secrets. */
 export type SwanConfig = {
@@ -75,7 +75,8 @@ function strongswanConf(release: Release, home: string): string {
   install_virtual_ip = no
   retransmit_timeout = 1.0
   retransmit_base = 1.4
-  retransmit_tries = 4
+  retransmit_tries = 8
+  retransmit_limit = 2
   syslog {
     daemon {
       default = -1
@@ -173,7 +174,7 @@ function callSwanctl(directory: string, parameters: string[]): string {
   const result = spawnSync('swanctl', [...parameters, '--uri', uri(directory)], {
     env: environment(directory),
     encoding: 'utf8',
-    timeout: 20_000,
+    timeout: 60_000,
   })
   if (result.status === 0) return result.stdout
   throw new Error(`swanctl ${parameters.join(' ')}: ${result.stderr}${result.stdout}`)
