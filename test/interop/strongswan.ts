@@ -120,6 +120,7 @@ function layOut(release: Release, directory: string): void {
   mkdirSync(join(directory, 'run'))
   for (const name of SWANCTL_DIRECTORIES) mkdirSync(join(directory, 'swanctl', name), { recursive: true })
   writeFileSync(join(directory, 'strongswan.conf'), strongswanConf(release, home))
+  writeFileSync(join(directory, 'openssl.cnf'), OPENSSL_CONF)
 }
 
 function writeConfig(directory: string, config: SwanConfig): void {
@@ -129,9 +130,21 @@ function writeConfig(directory: string, config: SwanConfig): void {
     writeFileSync(join(directory, 'swanctl', name), content, { mode: 0o600 })
 }
 
+/** DES is in OpenSSL's legacy provider. */
+const OPENSSL_CONF = `openssl_conf = start
+[start]
+providers = providers
+[providers]
+default = on
+legacy = on
+[on]
+activate = 1
+`
+
 function environment(home: string): NodeJS.ProcessEnv {
   return {
     ...process.env,
+    OPENSSL_CONF: join(home, 'openssl.cnf'),
     STRONGSWAN_CONF: join(home, 'strongswan.conf'),
     SWANCTL_DIR: join(home, 'swanctl'),
   }
