@@ -163,7 +163,7 @@ tunnel ipsec b manual
  seq 1 ipsec-sa k
  nat-traversal force
 `,
-      errors: ['8 ah-nat', '12 unsupported', '14 unsupported', '15 unsupported', '20 ah-nat'],
+      errors: ['8 ah-nat', '12 unsupported', '20 ah-nat'],
       warnings: ['16 manual-key'],
     },
   ])

@@ -44,7 +44,7 @@ describe('inner MTU', () => {
 
   test('fits the path exactly: one byte more does not', () => {
     for (const [input] of cases) {
-      const block = input.cipher === '3des' ? 8 : input.cipher.startsWith('aes-gcm') ? 4 : 16
+      const block = input.cipher === '3des' ? 8 : input.cipher?.startsWith('aes-gcm') ? 4 : 16
       const iv = input.cipher === '3des' || block === 4 ? 8 : 16
       const icv = { sha1: 12, sha256: 16, sha512: 32, null: 16 }[String(input.integrity)] ?? 0
       const outer = (input.outerFamily === 4 ? 20 : 40) + (input.encapsulation === 'udp' ? 8 : 0)
@@ -52,6 +52,15 @@ describe('inner MTU', () => {
       assert.ok(size(innerMtu(input)) <= 1500)
       assert.ok(size(innerMtu(input) + 1) > 1500)
     }
+  })
+
+  test('AH and AH around ESP: header of 24 bytes over IPv4, of a multiple of 8 over IPv6', () => {
+    const way = { encapsulation: 'raw', integrity: null } as const
+    assert.equal(innerMtu({ ...way, cipher: null, ah: 'sha1', outerFamily: 4 }), 1456)
+    assert.equal(innerMtu({ ...way, cipher: null, ah: 'sha256', outerFamily: 6 }), 1500 - 40 - 32)
+    const esp = { encapsulation: 'raw', cipher: 'aes-256', integrity: 'sha256' } as const
+    // 1500 - 20 - 24 AH - 8 ESP - 16 IV - 16 ICV = 1416 -> 88 blocks of 16 = 1408, less pad length and next header
+    assert.equal(innerMtu({ ...esp, ah: 'sha1', outerFamily: 4 }), 1406)
   })
 
   test('the configured value is a ceiling, the dearest suite counts', () => {

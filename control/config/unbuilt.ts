@@ -4,7 +4,7 @@
 // it has no effect, and leave everything else as it is.
 
 import { LOCAL_CONTEXT } from './defaults.ts'
-import type { Config, IkePolicy, Lined, ManualSa } from './model.ts'
+import type { Config, IkePolicy, Lined } from './model.ts'
 
 export type Unbuilt = {
   feature: string
@@ -27,14 +27,13 @@ export const UNSUPPORTED: readonly Unbuilt[] = [
     'delete the line',
     policyLines('mode', (policy) => policy.mode !== undefined),
   ),
-  row('ah', 'use esp', (config) => [
-    ...linesOf(
+  row('ah with IKE', 'use esp, or ah with manual keys', (config) =>
+    linesOf(
       config.ipsecProposals,
       'ah authentication',
       (proposal) => proposal.ahAuthentication !== undefined,
     ),
-    ...manualLines(config, (sa) => sa.protocol === 'ah'),
-  ]),
+  ),
   row('ipsec qos-policy', 'delete it', (config) => all(config.qosPolicies).map((policy) => policy.line)),
   row('discard rules in access lists', 'permit only what may pass', (config) =>
     all(config.accessLists).flatMap((list) =>
@@ -89,10 +88,6 @@ function linesOf<T extends Lined>(
 
 function policyLines(statement: string, applies: (policy: IkePolicy) => boolean) {
   return (config: Config) => linesOf(config.ikePolicies, statement, applies)
-}
-
-function manualLines(config: Config, applies: (sa: ManualSa) => boolean): number[] {
-  return all(config.ipsecSas).flatMap((each) => each.sas.filter(applies).map((sa) => sa.line))
 }
 
 function otherContexts(config: Config): number[] {

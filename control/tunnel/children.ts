@@ -43,6 +43,7 @@ export class Children {
   readonly #card: Card
   readonly #children = new Map<ChildSaId, Child>()
   readonly #manual = new Map<string, SaEntry[]>()
+  readonly #manualSenders = new Set<SaEntry>()
   readonly #byRef = new Map<SaRef, SaEntry>()
   readonly #sending = new Map<string, ChildSaId>()
   #installed = 0
@@ -92,20 +93,24 @@ export class Children {
     this.#drop(child.inbound)
   }
 
-  /** Loads the SAs of a manual tunnel; the first outbound of the lowest set sends. Throws the card's refusal. */
+  /** Loads the SAs of a manual tunnel; the outermost outbound one of the lowest set sends. Throws the card's refusal. */
   loadManual(name: string, tunnel: TunnelRef, sas: LoadedManualSa[], now: number) {
     this.unloadManual(name)
     const entries: SaEntry[] = []
     this.#manual.set(name, entries)
-    for (const loaded of sas) {
-      const entry = this.#addManual(name, tunnel, loaded, now)
+    const wrapped = new Set(sas.map(({ inside }) => inside))
+    for (const [place, loaded] of sas.entries()) {
+      const bundle = loaded.inside === undefined ? {} : { bundle: entries[loaded.inside].ref }
+      const entry = this.#addManual(name, { ...loaded.sa, ...bundle, tunnel }, loaded.direction, now)
       entries.push(entry)
-      if (loaded.sends && entry.direction === 'out') this.#card.activateOutbound(entry.ref)
+      if (!loaded.sends) continue
+      this.#manualSenders.add(entry)
+      if (!wrapped.has(place)) this.#card.activateOutbound(entry.ref)
     }
   }
 
   unloadManual(name: string) {
-    for (const entry of this.#manual.get(name) ?? []) this.#drop(entry)
+    for (const entry of [...(this.#manual.get(name) ?? [])].reverse()) this.#drop(entry) // AH before its ESP
     this.#manual.delete(name)
   }
 
@@ -145,7 +150,7 @@ export class Children {
   isSending(entry: SaEntry): boolean {
     if (entry.direction === 'in') return false
     if (entry.child !== null) return this.#sending.get(entry.tunnel) === entry.child
-    return this.#manual.get(entry.tunnel)?.find(({ direction }) => direction === 'out') === entry
+    return this.#manualSenders.has(entry)
   }
 
   inboundSpi(id: ChildSaId): number | undefined {
@@ -203,9 +208,8 @@ export class Children {
     }
   }
 
-  #addManual(name: string, tunnel: TunnelRef, loaded: LoadedManualSa, now: number): SaEntry {
-    const sa = { ...loaded.sa, tunnel }
-    const direction = loaded.direction === 'inbound' ? 'in' : 'out'
+  #addManual(name: string, sa: CardSa, way: LoadedManualSa['direction'], now: number): SaEntry {
+    const direction = way === 'inbound' ? 'in' : 'out'
     const ref = direction === 'in' ? this.#card.addInbound(sa) : this.#card.addOutbound(sa)
     const never = { softAt: Number.POSITIVE_INFINITY, hardAt: Number.POSITIVE_INFINITY }
     return this.#enter({
@@ -225,6 +229,7 @@ export class Children {
 
   #drop(entry: SaEntry) {
     this.#byRef.delete(entry.ref)
+    this.#manualSenders.delete(entry)
     this.#card.deleteSa(entry.ref)
   }
 }

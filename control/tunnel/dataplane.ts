@@ -52,7 +52,7 @@ const NOWHERE: Ends = { local: '0.0.0.0', remote: { address: '0.0.0.0', port: 0 
 const UNTOLD = { programmed: '', carried: null }
 
 /** The suites a tunnel may come to use, for its MTU before the first SA. */
-export type SuitesOf = (tunnel: TunnelConfig) => Pick<MtuInput, 'cipher' | 'integrity'>[]
+export type SuitesOf = (tunnel: TunnelConfig) => Pick<MtuInput, 'cipher' | 'integrity' | 'ah'>[]
 
 export class Dataplane {
   readonly children: Children

@@ -7,7 +7,14 @@ import { selectorsOf } from '../config/selectors.ts'
 import { CIPHER_KEY_BYTES, HASH_KEY_BYTES } from '../config/suites.ts'
 import type { CardSa, EspCipher, Files } from '../ports.ts'
 
-export type LoadedManualSa = { direction: 'inbound' | 'outbound'; sa: Omit<CardSa, 'tunnel'>; sends: boolean }
+export type LoadedManualSa = {
+  direction: 'inbound' | 'outbound'
+  sa: Omit<CardSa, 'tunnel' | 'bundle'>
+  /** outbound, of the set that sends */
+  sends: boolean
+  /** AH around ESP: place in the list of the ESP SA inside this AH SA, always an earlier one */
+  inside?: number
+}
 
 /**
  * The SAs of a manual tunnel, keys read. Throws with an operator sentence when a key cannot be read; keys read
@@ -15,18 +22,35 @@ export type LoadedManualSa = { direction: 'inbound' | 'outbound'; sa: Omit<CardS
  */
 export function loadManualSas(config: Config, tunnel: TunnelConfig, files: Files): LoadedManualSa[] {
   const sets = [...tunnel.manualSas].sort((a, b) => a.sequence - b.sequence)
-  const lines = sets.flatMap((set, rank) =>
-    (config.ipsecSas.get(set.name)?.sas ?? []).map((sa) => ({ sa, sends: rank === 0 })),
-  )
   const loaded: LoadedManualSa[] = []
   try {
-    for (const { sa, sends } of lines)
-      loaded.push({ direction: sa.direction, sa: cardSa(config, tunnel, sa, files), sends })
+    for (const [rank, { name }] of sets.entries()) {
+      const lines = config.ipsecSas.get(name)?.sas ?? []
+      appendSet(loaded, lines, rank === 0, (line) => cardSa(config, tunnel, line, files))
+    }
   } catch (error) {
     wipeManualSas(loaded)
     throw error
   }
   return loaded
+}
+
+/** One set: where a direction has ESP and AH, AH goes around ESP, the outermost header (features P14). */
+function appendSet(
+  loaded: LoadedManualSa[],
+  lines: readonly ManualSa[],
+  isSending: boolean,
+  make: (line: ManualSa) => LoadedManualSa['sa'],
+) {
+  const start = loaded.length
+  const espFirst = [...lines].sort((a, b) => Number(a.protocol === 'ah') - Number(b.protocol === 'ah'))
+  for (const line of espFirst) {
+    const { direction, protocol } = line
+    const inside = loaded.findIndex((other, at) => at >= start && other.direction === direction)
+    const sends = isSending && direction === 'outbound'
+    const around = protocol === 'ah' && inside >= 0 ? { inside } : {}
+    loaded.push({ direction, sa: make(line), sends, ...around })
+  }
 }
 
 export function wipeManualSas(sas: LoadedManualSa[]) {
@@ -44,7 +68,7 @@ export function manualSpis(config: Config): Set<number> {
   return spis
 }
 
-function cardSa(config: Config, tunnel: TunnelConfig, sa: ManualSa, files: Files): Omit<CardSa, 'tunnel'> {
+function cardSa(config: Config, tunnel: TunnelConfig, sa: ManualSa, files: Files): LoadedManualSa['sa'] {
   const cipher = sa.encryption?.cipher ?? 'null'
   const integrity = sa.authentication?.integrity ?? 'none'
   const { local, remote } = selectorsOf(config, tunnel)

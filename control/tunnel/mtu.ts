@@ -1,4 +1,4 @@
-// How large an inner packet may be so that its ESP datagram fits the path (RFC 4303 §2, RFC 3948 §2.1).
+// How large an inner packet may be so that its datagram fits the path (RFC 4303 §2, RFC 3948 §2.1, RFC 4302 §2).
 
 import type { Config, TunnelConfig } from '../config/model.ts'
 import type { Encapsulation, EspCipher, Integrity } from '../ports.ts'
@@ -22,19 +22,30 @@ const CIPHER: Record<EspCipher, { iv: number; block: number; icv: number }> = {
 const ICV: Record<Integrity, number> = { none: 0, md5: 12, sha1: 12, sha256: 16, sha384: 24, sha512: 32 }
 
 export type MtuInput = {
-  cipher: EspCipher
+  /** of ESP; null: no ESP */
+  cipher: EspCipher | null
   integrity: Integrity | null
   encapsulation: Encapsulation
   outerFamily: 4 | 6
   path?: number
+  /** of AH around the packet, or around ESP */
+  ah?: Integrity
 }
 
 /** Largest inner packet, bytes, that leaves as one datagram on the path. */
 export function innerMtu(input: MtuInput): number {
-  const { iv, block, icv } = CIPHER[input.cipher]
   const outer = (input.outerFamily === 4 ? 20 : 40) + (input.encapsulation === 'udp' ? 8 : 0)
-  const room = (input.path ?? PATH_MTU) - outer - 8 - iv - icv - ICV[input.integrity ?? 'none']
+  const ah = input.ah === undefined ? 0 : ahBytes(input.ah, input.outerFamily)
+  if (input.cipher === null) return (input.path ?? PATH_MTU) - outer - ah
+  const { iv, block, icv } = CIPHER[input.cipher]
+  const room = (input.path ?? PATH_MTU) - outer - ah - 8 - iv - icv - ICV[input.integrity ?? 'none']
   return Math.floor(room / block) * block - 2 // pad length and next header, RFC 4303 §2.4-2.6
+}
+
+/** The header of AH is padded to a multiple of 8 bytes in IPv6 (RFC 4302 §2.2). */
+function ahBytes(integrity: Integrity, outerFamily: 4 | 6): number {
+  const bytes = 12 + ICV[integrity]
+  return outerFamily === 4 ? bytes : Math.ceil(bytes / 8) * 8
 }
 
 /** Names of the tunnels that IPv6 routes or addresses of their interface need. */

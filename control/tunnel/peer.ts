@@ -1,7 +1,7 @@
 // From configuration to what an IKE engine needs for a tunnel: names resolved, secrets read. Two steps, because
 // the kernel's source address and the address of a DNS name are known only when the tunnel begins.
 
-import type { Config, IkePolicy, TunnelConfig } from '../config/model.ts'
+import type { Config, IkePolicy, ManualSa, TunnelConfig } from '../config/model.ts'
 import {
   childLifetimeOf,
   childProposalsOf,
@@ -145,11 +145,19 @@ export function wipePeers(peers: Iterable<PeerTemplate>) {
 export function suitesOf(
   config: Config,
   tunnel: TunnelConfig,
-): { cipher: EspCipher; integrity: Integrity | null }[] {
+): { cipher: EspCipher | null; integrity: Integrity | null; ah?: Integrity }[] {
   if (tunnel.kind !== 'manual') return childProposalsOf(config, tunnel)
-  const sets = tunnel.manualSas.flatMap(({ name }) => config.ipsecSas.get(name)?.sas ?? [])
-  return sets.map(({ encryption, authentication: hash }) => ({
-    cipher: encryption?.cipher ?? 'null',
-    integrity: hash?.integrity ?? null,
-  }))
+  return tunnel.manualSas.map(({ name }) => manualSuite(config.ipsecSas.get(name)?.sas ?? []))
+}
+
+/** What a set of manual SAs puts around a packet it sends. */
+function manualSuite(sas: readonly ManualSa[]) {
+  const sent = (protocol: ManualSa['protocol']) =>
+    sas.find((sa) => sa.direction === 'outbound' && sa.protocol === protocol)
+  const [esp, ah] = [sent('esp'), sent('ah')?.authentication?.integrity]
+  return {
+    cipher: esp === undefined ? null : (esp.encryption?.cipher ?? 'null'),
+    integrity: esp?.authentication?.integrity ?? null,
+    ...(ah === undefined ? {} : { ah }),
+  }
 }
