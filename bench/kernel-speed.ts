@@ -1,7 +1,7 @@
 /**
  * Speed of the kernels against node:crypto per message, in one process and interleaved.
  *
- *   node --no-liftoff bench/kernel-speed.ts [BYTES] [MESSAGES] [SECONDS] [NAME]
+ *   node --no-liftoff [--experimental-wasm-revectorize] bench/kernel-speed.ts [BYTES] [MESSAGES] [SECONDS] [NAME]
  *
  * Every repetition works on MESSAGES messages of BYTES bytes (default 128 of 1408), each under a key of its
  * own unless the line says "one key"; with NAME, only the kernels whose name matches it. BYTES may be `imix`: 64, 576 and 1408 bytes 7 : 4 : 1, shuffled. The figure is the best repetition: this says what the code can do, not
@@ -22,6 +22,7 @@ type Contest = {
 
 const size = process.argv[2] ?? '1408'
 const count = Number(process.argv[3] ?? 128)
+const wide = process.execArgv.includes('--experimental-wasm-revectorize')
 const seconds = Number(process.argv[4] ?? 4)
 
 /** Lengths of the messages in bytes. */
@@ -34,7 +35,7 @@ const total = lengths.reduce((sum, length) => sum + length, 0)
 
 /** AES-CBC over `count` messages in place; the ever-changing content does not matter. */
 function cipherContest(keyBytes: number, direction: 'encrypt' | 'decrypt', oneKey: boolean): Contest {
-  const bench = new KernelBench()
+  const bench = new KernelBench('plain', wide)
   const shared = randomBytes(keyBytes)
   const messages = lengths.map((bytes) => ({
     key: oneKey ? shared : randomBytes(keyBytes),
@@ -61,7 +62,7 @@ function cipherContest(keyBytes: number, direction: 'encrypt' | 'decrypt', oneKe
 
 /** HMAC over `count` messages. */
 function hashContest(hash: HashName, keyBytes: number, icvBytes: number): Contest {
-  const bench = new KernelBench()
+  const bench = new KernelBench('plain', wide)
   const messages = lengths.map((bytes) => ({
     key: randomBytes(keyBytes),
     data: randomBytes(bytes),
@@ -85,7 +86,7 @@ function aeadContest(
   variant: Variant,
   oneKey: boolean,
 ): Contest {
-  const bench = new KernelBench(variant)
+  const bench = new KernelBench(variant, wide)
   const shared = randomBytes(keyBytes)
   const messages = lengths.map((bytes) => ({
     key: oneKey ? shared : randomBytes(keyBytes),

@@ -2,6 +2,7 @@
 // message. Directions: encryption and hashing are "out", decryption is "in".
 
 import { createCipheriv, createDecipheriv, createHmac, randomBytes } from 'node:crypto'
+import { joinsVectors, joinVectors } from '../bindings/wide-vectors.ts'
 import { type HashName, hashes, KernelBench } from '../test/kernel-jobs.ts'
 import type { Report, Row, Selection } from './report.ts'
 import { type Contest, hold } from './rounds.ts'
@@ -32,6 +33,7 @@ const KERNELS: readonly Kernel[] = [
 
 export function benchKernels(selection: Selection, announce: (row: Row) => void): Report {
   const report: Report = { rows: [], left: [] }
+  joinVectors()
   for (const kernel of KERNELS.filter(({ name }) => selection.suites(name))) {
     for (const direction of selection.directions.filter((each) => kernel.directions.includes(each))) {
       for (const size of selection.sizes) {
@@ -64,7 +66,7 @@ function measure(kernel: Kernel, direction: Direction, size: Size, { pace }: Sel
 
 /** In place over and over: the ever-changing content does not matter. Lengths are cut to whole blocks on both sides. */
 function aesCbc(keyBytes: number, direction: Direction, lengths: number[]): Contest {
-  const bench = new KernelBench()
+  const bench = new KernelBench('plain', joinsVectors())
   const messages = lengths.map((bytes) => ({
     key: randomBytes(keyBytes),
     iv: randomBytes(16),
@@ -87,7 +89,7 @@ function aesCbc(keyBytes: number, direction: Direction, lengths: number[]): Cont
 }
 
 function hmac(hash: HashName, lengths: number[]): Contest {
-  const bench = new KernelBench()
+  const bench = new KernelBench('plain', joinsVectors())
   const messages = lengths.map((bytes) => ({
     key: randomBytes(HASH_KEY_BYTES[hash]),
     data: randomBytes(bytes),

@@ -86,6 +86,7 @@ export class KernelBench {
 
   constructor(variant?: Variant) {
     this.kernels = instantiateKernels(variant)
+    this.kernels.useWideVectors(wide ? 1 : 0)
     this.bytes = new Uint8Array(this.kernels.memory.buffer)
     this.view = new DataView(this.kernels.memory.buffer)
   }

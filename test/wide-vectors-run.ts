@@ -1,18 +1,17 @@
 // The kernels for joined vectors against node:crypto; wide-vectors.test.ts runs this with vectors joined and without.
 
 import assert from 'node:assert/strict'
-import { createCipheriv, randomBytes, randomInt } from 'node:crypto'
+import { createCipheriv, createHmac, randomBytes, randomInt } from 'node:crypto'
 import { suite, test } from 'node:test'
 import {
   KERNEL_SCRATCH_BYTES,
   SCRATCH_AES_KEYS,
   SCRATCH_AES_WIPE_BYTES,
 } from '../dataplane-as/crypto/scratch.ts'
-import { type CipherMessage, KernelBench } from './kernel-jobs.ts'
+import { type CipherMessage, type HashName, hashes, KernelBench } from './kernel-jobs.ts'
 import { KERNEL_MEMORY_BYTES } from './kernel-wasm.ts'
 
-const bench = new KernelBench()
-bench.kernels.useWideVectors(1)
+const bench = new KernelBench('plain', true)
 
 const message = (keyBytes: number, blocks: number): CipherMessage => ({
   key: randomBytes(keyBytes),
@@ -82,4 +81,24 @@ suite('AES-CBC over 64 lanes', () => {
       assert.ok(bench.bytes.subarray(keys, keys + SCRATCH_AES_WIPE_BYTES).every((byte) => byte === 0))
     }
   })
+})
+
+suite('HMAC', () => {
+  for (const hash of Object.keys(hashes) as HashName[]) {
+    test(`${hash}: 1 to 70 messages of 0 to 300 bytes`, () => {
+      for (const count of [1, 2, 3, 4, 5, 7, 8, 9, 12, 13, 16, 17, 24, 25, 33, 70]) {
+        const messages = Array.from({ length: count }, (_, i) => ({
+          key: randomBytes(20),
+          data: randomBytes(i % 3 === 0 ? 120 : randomInt(300)),
+          icvBytes: 12,
+        }))
+        bench.clear()
+        const icvs = bench.hmac(hash, messages).map((icv) => Buffer.from(icv).toString('hex'))
+        const expected = messages.map(({ key, data }) =>
+          createHmac(hash, key).update(data).digest('hex').slice(0, 24),
+        )
+        assert.deepEqual(icvs, expected, `${count} messages`)
+      }
+    })
+  }
 })

@@ -24,17 +24,21 @@ const majority: Mix = (e, b, c, d) => sum(e, `v128.and(${b}, ${c})`, `v128.and($
 /** Five rounds on the schedule words at `w`; the first `expand` of them compute a later word. */
 function fiveRounds(lines: Lines, mix: Mix, expand: number): void {
   for (let t = 0; t < 5; t++) {
+    const at = (word: number, g: number) => `v128.load(w, ${word * ROW + 16 * g})`
     GROUPS.forEach((group, g) => {
-      const at = (word: number) => `v128.load(w, ${word * ROW + 16 * g})`
-      const [a, b, c, d, e] = ROLES.map((_, i) => ROLES[(i + 5 - t) % 5] + group)
-      const word = `w${t}${group}`
-      lines.add(`const ${word} = ${at(t)}`)
-      if (t < expand) {
+      lines.add(`const w${t}${group} = ${at(t, g)}`)
+    })
+    if (t < expand) {
+      GROUPS.forEach((group, g) => {
         const next = `n${t}${group}`
-        lines.add(`const ${next} = ${xor(at(t + 13), at(t + 8), at(t + 2), word)}`)
-        lines.add(`v128.store(w, ${rotateLeft(next, 1)}, ${(t + 16) * ROW + 16 * g})`)
-      }
-      lines.add(`${e} = ${mix(sum(e, sum(word, 'k')), b, c, d)}`)
+        lines.add(`const ${next} = ${xor(at(t + 13, g), at(t + 8, g), at(t + 2, g), `w${t}${group}`)}`)
+        lines.add(`const o${t}${group} = ${rotateLeft(next, 1)}`)
+      })
+      for (const g of [1, 0]) lines.add(`v128.store(w, o${t}${GROUPS[g]}, ${(t + 16) * ROW + 16 * g})`)
+    }
+    GROUPS.forEach((group) => {
+      const [a, b, c, d, e] = ROLES.map((_, i) => ROLES[(i + 5 - t) % 5] + group)
+      lines.add(`${e} = ${mix(sum(e, sum(`w${t}${group}`, 'k')), b, c, d)}`)
       lines.add(`${e} = ${sum(e, rotateLeft(a, 5))}`, `${b} = ${rotateLeft(b, 30)}`)
     })
   }
@@ -70,8 +74,9 @@ function compress(lines: Lines): void {
   ROLES.forEach((role, i) => {
     GROUPS.forEach((group, g) => {
       const at = stateAt(i, g)
-      lines.add(`v128.store(states, ${sum(`v128.load(states, ${at})`, role + group)}, ${at})`)
+      lines.add(`const ${role}${group}_ = ${sum(`v128.load(states, ${at})`, role + group)}`)
     })
+    for (const g of [1, 0]) lines.add(`v128.store(states, ${role}${GROUPS[g]}_, ${stateAt(i, g)})`)
   })
 }
 
