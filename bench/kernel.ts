@@ -66,7 +66,7 @@ function measure(kernel: Kernel, direction: Direction, size: Size, { pace }: Sel
 
 /** In place over and over: the ever-changing content does not matter. Lengths are cut to whole blocks on both sides. */
 function aesCbc(keyBytes: number, direction: Direction, lengths: number[]): Contest {
-  const bench = new KernelBench('plain', joinsVectors())
+  const bench = new KernelBench(undefined, joinsVectors())
   const messages = lengths.map((bytes) => ({
     key: randomBytes(keyBytes),
     iv: randomBytes(16),
@@ -89,7 +89,7 @@ function aesCbc(keyBytes: number, direction: Direction, lengths: number[]): Cont
 }
 
 function hmac(hash: HashName, lengths: number[]): Contest {
-  const bench = new KernelBench('plain', joinsVectors())
+  const bench = new KernelBench(undefined, joinsVectors())
   const messages = lengths.map((bytes) => ({
     key: randomBytes(HASH_KEY_BYTES[hash]),
     data: randomBytes(bytes),

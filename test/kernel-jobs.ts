@@ -84,7 +84,8 @@ export class KernelBench {
   private readonly floor = KERNEL_FREE_FROM + KERNEL_SCRATCH_BYTES
   private top = KERNEL_MEMORY_BYTES
 
-  constructor(variant?: Variant) {
+  /** `wide`: with the kernels for joined vectors (dataplane-as/crypto/vectors.ts). */
+  constructor(variant?: Variant, wide = false) {
     this.kernels = instantiateKernels(variant)
     this.kernels.useWideVectors(wide ? 1 : 0)
     this.bytes = new Uint8Array(this.kernels.memory.buffer)

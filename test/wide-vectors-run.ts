@@ -11,7 +11,7 @@ import {
 import { type CipherMessage, type HashName, hashes, KernelBench } from './kernel-jobs.ts'
 import { KERNEL_MEMORY_BYTES } from './kernel-wasm.ts'
 
-const bench = new KernelBench('plain', true)
+const bench = new KernelBench(undefined, true)
 
 const message = (keyBytes: number, blocks: number): CipherMessage => ({
   key: randomBytes(keyBytes),
