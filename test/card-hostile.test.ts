@@ -60,7 +60,7 @@ describe('datagrams', () => {
     assert.deepEqual(bed.drops(), { 'unknown-spi': 5 })
   })
 
-  test('the encapsulation must be the agreed one, unless the tunnel takes both', () => {
+  test('H2 the encapsulation must be the agreed one, unless the tunnel takes both', () => {
     const { bed, ref, spec } = gateway()
     assert.equal(bed.open([seal(spec, 1n, packetOf(60))], { encapsulation: 'raw' }).length, 0)
     assert.deepEqual(bed.drops(), { 'sa-mismatch': 1 })
@@ -101,7 +101,7 @@ describe('datagrams', () => {
     assert.deepEqual(bed.drops(), { 'outer-malformed': wrong.length })
   })
 
-  test('IKE goes to control with its addresses, keepalives end here, short datagrams are counted', () => {
+  test('H2, H5 IKE goes to control with its addresses, keepalives end here, short datagrams are counted', () => {
     const { bed } = gateway()
     const source = sockaddrBytes({ address: '198.51.100.7', port: 4501 })
     const local = Uint8Array.from([192, 0, 2, 1])
@@ -125,7 +125,7 @@ describe('datagrams', () => {
     assert.ok(bed.drops()['control-inbox-full'] > 100)
   })
 
-  test('a fresh authentic packet from another address tells control, at most once a second; an old one does not', () => {
+  test('H3, H4 a fresh authentic packet from another address tells control, at most once a second; an old one does not', () => {
     const { bed, ref, spec } = gateway()
     const from = (address: string, port: number) => ({ source: sockaddrBytes({ address, port }) })
     const moved = () => bed.take().filter(({ kind }) => kind === 'peer-address')

@@ -42,7 +42,7 @@ function raw(path: string, bytes: string | Buffer, lines = Number.POSITIVE_INFIN
   return promise
 }
 
-describe('the control socket', () => {
+describe('the control socket (security M1)', () => {
   test('belongs to its owner alone', () =>
     serving(async (path) => assert.equal(statSync(path).mode & 0o777, 0o600)))
 

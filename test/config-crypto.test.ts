@@ -131,7 +131,7 @@ tunnel ipsec b manual
   ])
 })
 
-describe('the gates', () => {
+describe('the gates (security M2)', () => {
   const ike = 'ike proposal x\n encryption 3des\n authentication md5\n prf md5\n dh-group 5\n'
   run([
     {

@@ -303,7 +303,7 @@ describe('the log', () => {
     assert.deepEqual(limit('x'), { pass: true, held: 7 })
   })
 
-  test('escapes by code point and cuts', () => {
+  test('M3 escapes by code point and cuts', () => {
     assert.equal(escapeText('a\u0000\u0085\u2028b'), 'a\\x00\\x85\\u{2028}b')
     assert.equal(escapeText('abcdef', 4), 'abc…')
     assert.deepEqual(safeValue({ n: 1n, big: 2n ** 60n }), { n: 1, big: (2n ** 60n).toString() })

@@ -234,12 +234,12 @@ describe('signature hashes (RFC 7427, security B11)', () => {
 })
 
 describe('pre-shared keys', () => {
-  test('a wrong key: AUTHENTICATION_FAILED and nothing installed', () => {
+  test('C3 a wrong key: AUTHENTICATION_FAILED and nothing installed', () => {
     const bed = connect(peerA({ psk: 'a wrong secret that is long enough' }), peerB())
     assertRefused(bed, 'b', /the pre-shared key differs/)
   })
 
-  test('an empty key is never right', () => {
+  test('C3 an empty key is never right', () => {
     const bed = connect(
       { ...peerA(), localPsk: new Uint8Array(0) },
       { ...peerB(), remotePsk: new Uint8Array(0) },
@@ -247,7 +247,7 @@ describe('pre-shared keys', () => {
     assertRefused(bed, 'a', /no pre-shared key/)
   })
 
-  test('an identity that nobody expects', () => {
+  test('C3 an identity that nobody expects', () => {
     const bed = connect({ ...peerA(), localId: { kind: 'fqdn', value: 'mallory.example.net' } }, peerB())
     assertRefused(bed, 'b', /no tunnel here expects fqdn mallory.example.net/)
   })

@@ -274,7 +274,7 @@ describe('both ends renew the IKE SA at once', () => {
   }
 })
 
-describe('a renewal of the IKE SA against other work', () => {
+describe('a renewal of the IKE SA against other work, a Delete that crosses it among it (security D9)', () => {
   situation('delete', () => {
     for (const x of BOTH) {
       const y = other(x)

@@ -392,7 +392,7 @@ function rawTests(): void {
 }
 
 function machineTests(): void {
-  test('a device that somebody else removes costs its packets and no more', async (context) => {
+  test('M4 a device that somebody else removes costs its packets and no more', async (context) => {
     const machine = await createLinuxMachine({ asps: 1, ikePort: 5000, natTPort: 5500 })
     context.after(() => machine.stop())
     machine.routes.createDevice('gone0', { mtu: 1400, multicast: true })

@@ -21,6 +21,15 @@ const GROUP_GATES: Readonly<Partial<Record<DhGroup, Gate>>> = { 1: 'insecure', 2
 /** Shortest pre-shared key without a gate, bytes. */
 export const LEAST_PSK = 16
 
+/** The gate of an algorithm by the name that reports give its transform (`3des`, `prf-md5`, `group-2`); null: none. */
+export function gateOfTransform(name: string): Gate | null {
+  const word = name.replace(/^prf-|^group-/, '')
+  const gates: Record<string, Gate> = name.startsWith('group-')
+    ? GROUP_GATES
+    : { ...CIPHER_GATES, ...HASH_GATES }
+  return Object.hasOwn(gates, word) ? gates[word] : null
+}
+
 /** Whether the configuration opens the gate. */
 export function gateOpen(config: Config, gate: Gate): boolean {
   return gate === 'legacy'

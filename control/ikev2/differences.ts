@@ -1,5 +1,6 @@
 // What did not match, as the data of a report (sa/contract.ts, Explanation) and as a part of its sentence.
 
+import { GATE_STATEMENT, gateOfTransform } from '../config/gates.ts'
 import type { TrafficSelector } from '../ports.ts'
 import type {
   Explanation,
@@ -39,6 +40,16 @@ export function proposalText(refusal: ProposalRefusal[]): string {
   })
   const more = refusal.length > TOLD ? [`${refusal.length - TOLD} more`] : []
   return [...told, ...more].join('; ') || 'it offers none'
+}
+
+/** `; 3des would need legacy-crypto permit here`: what the peer offers and no proposal has without a gate. */
+export function gateText(refusal: ProposalRefusal[]): string {
+  const offered = new Set(refusal.flatMap(({ differs }) => differs.flatMap((each) => each.offered)))
+  const closed = (['legacy', 'insecure'] as const).flatMap((gate) => {
+    const names = [...offered].filter((name) => gateOfTransform(name) === gate)
+    return names.length > 0 ? [`${names.join(' and ')} would need ${GATE_STATEMENT[gate]} here`] : []
+  })
+  return closed.map((text) => `; ${text}`).join('')
 }
 
 function lackText({ type, offered, allowed }: TransformDifference): string {

@@ -16,6 +16,7 @@ import { describeChildSuite, describeIkeSuite, type ProposalRefusal } from '../w
 import { describeSelector } from '../wire/selectors.ts'
 import { report } from './context.ts'
 import {
+  gateText,
   proposalDifferences,
   proposalText,
   refusalText,
@@ -55,7 +56,7 @@ export function reportNoProposal(
     allowed: allowed.map((suite) =>
       'encryption' in suite ? describeIkeSuite(suite) : describeChildSuite(suite),
     ),
-    advice: `make one ${what === 'IKE' ? 'ike proposal' : 'ipsec proposal'} equal at both ends`,
+    advice: `make one ${what === 'IKE' ? 'ike proposal' : 'ipsec proposal'} equal at both ends${gateText(refusal)}`,
     explanation: { kind: 'proposals', protocol, proposals: proposalDifferences(refusal) },
   })
 }
