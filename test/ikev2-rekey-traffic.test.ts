@@ -29,6 +29,11 @@ function collide(renew: (side: Side) => void, bed: IkeBed, random: () => number,
   renew(second)
 }
 
+function assertOneIkeSa(side: Side): void {
+  const living = side.engine.ikeSas(side.bed.now).filter((sa) => sa.state === 'established')
+  assert.equal(living.length, 1, side.name)
+}
+
 function assertNothingLost(bed: IkeBed, traffic: Traffic): void {
   assert.deepEqual(traffic.lost, [])
   assert.equal(traffic.arrived + traffic.onTheWay, traffic.sent)
@@ -46,13 +51,18 @@ describe('renewals under 1,000 packets/s', () => {
     const random = seeded(7)
     const bed = upBed(1)
     const traffic = new Traffic(bed, DELAY)
+    const made = { renewChild: 0, renewIke: 0, collisions: 0 }
     for (let round = 0; round < 220; round++) {
       const renew = round % 11 === 10 ? renewIke : renewChild
-      if (random() < 0.5) collide(renew, bed, random, traffic)
+      made[renew === renewIke ? 'renewIke' : 'renewChild']++
+      const isCollision = round % 2 === 0
+      if (isCollision) collide(renew, bed, random, traffic)
       else renew(random() < 0.5 ? bed.a : bed.b)
+      made.collisions += Number(isCollision)
       traffic.run(100 + Math.floor(random() * 50))
-      assert.equal(bed.a.engine.ikeSas(bed.now).filter((sa) => sa.state === 'established').length, 1)
+      for (const side of [bed.a, bed.b]) assertOneIkeSa(side)
     }
+    assert.deepEqual(made, { renewChild: 200, renewIke: 20, collisions: 110 })
     traffic.run(6_000)
     assertUp(bed)
     assert.ok(bed.a.installs > 250, `${bed.a.installs} installations`)
