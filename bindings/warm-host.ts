@@ -16,22 +16,36 @@ export class WarmUp {
       name: 'warm-up',
     })
     this.#worker.unref()
-    this.#ended = once(this.#worker, 'exit').catch((error: unknown) =>
-      process.emitWarning(`the card was not warmed up, its first bursts will be slow: ${String(error)}`),
-    )
+    this.#ended = once(this.#worker, 'exit').catch((error: unknown) => {
+      throw new Error(
+        `the card failed its self-test: ${String(error)}; do: try ASEGATE_VECTORS=128 or ASEGATE_CARD=plain`,
+      )
+    })
+    this.#ended.catch(() => {})
   }
 
-  /** Resolves when it has ended, however; after `limit` ms it goes on beside the packets. */
+  /**
+   * Resolves when it has ended; after `limit` ms it goes on beside the packets. Throws when the card's code computes
+   * something else than node:crypto; found out after the limit, that ends the process: nothing wrong may be sent.
+   */
   async within(limit: number): Promise<void> {
     const { promise: late, resolve } = Promise.withResolvers<void>()
-    const timer = setTimeout(resolve, limit)
-    await Promise.race([this.#ended, late])
-    clearTimeout(timer)
+    const timer = setTimeout(() => {
+      this.#ended.catch(fatal)
+      resolve()
+    }, limit)
+    await Promise.race([this.#ended, late]).finally(() => clearTimeout(timer))
   }
 
   /** Gives up what is left of it. */
   async stop(): Promise<void> {
     await this.#worker.terminate()
-    await this.#ended
+    await this.#ended.catch(() => {})
   }
+}
+
+function fatal(error: unknown): void {
+  setImmediate(() => {
+    throw error
+  })
 }

@@ -4,6 +4,7 @@ import { execFileSync } from 'node:child_process'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { warmUp } from '../bindings/card-warm.ts'
+import { WarmUp } from '../bindings/warm-host.ts'
 import { CardBed } from './card-bed.ts'
 
 test('the bursts get through, the real card hears nothing of them', () => {
@@ -24,4 +25,9 @@ test('after it, the first bursts of another thread find their code compiled and 
   const [cold, warm] = [compiledInFirstBursts('cold'), compiledInFirstBursts('warm')]
   assert.ok(cold >= 10, `${cold} in cold bursts`)
   assert.ok(warm <= cold / 4, `${warm} after the warm-up, ${cold} without it`)
+})
+
+test('a card whose code does something else stops the start with what to do', async () => {
+  const module = new WebAssembly.Module(Uint8Array.of(0, 97, 115, 109, 1, 0, 0, 0))
+  await assert.rejects(new WarmUp(module).within(60_000), /failed its self-test: .*ASEGATE_VECTORS=128/)
 })
