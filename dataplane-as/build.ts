@@ -60,6 +60,8 @@ function compile(): void {
       const made = join(directory, file)
       const asc = join(root, 'node_modules/assemblyscript/bin/asc.js')
       const entry = join('dataplane-as', 'index.ts')
+      // asconfig.json names no memoryBase: asc takes 1024 and knows that nothing lies below, so that it may fold
+      // constants into the offsets of loads and stores; named, even as 1024, it would not
       const options = ['--config', 'asconfig.json', '--target', name, '--outFile', made]
       execFileSync(process.execPath, [asc, entry, ...options], { cwd: root, stdio: 'inherit' })
       renameSync(made, join(output, file))

@@ -295,6 +295,8 @@ function authenticateOuter(): void {
   const buckets = bucketCount()
   for (let pass: u32 = 0; pass < 2; pass++) {
     for (let bucket: u32 = 0; bucket < buckets; bucket++) {
+      const hot = load<u32>(entry(bucketFirst(bucket) - 1) + W_HOT)
+      if (load<u32>(hot + HOT_PROTOCOL) !== PROTOCOL_AH) continue
       for (let next = bucketFirst(bucket); next !== 0; next = load<u32>(entry(next - 1) + W_NEXT)) {
         const at = entry(next - 1)
         if (load<u32>(at + W_AH_HOT) === 0) continue

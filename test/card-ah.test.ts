@@ -135,6 +135,34 @@ describe('AH out and in', () => {
     }
   })
 
+  test('beside ESP in one burst, whatever stood in its place the burst before', () => {
+    const it = rig(4)
+    const { driver } = it.bed
+    const tunnel = driver.setTunnel(tunnelOf({ name: 'plain', device: 'tun1' }))
+    driver.setTunnelState(tunnel, true)
+    const esp = saOf(tunnel, { spi: 0x4004 })
+    driver.addInbound(esp)
+    driver.activateOutbound(driver.addOutbound(esp))
+    const devices = ['tun0', 'tun1'].map((name) => driver.deviceNumber(name))
+    for (const pattern of [
+      [0, 0, 0, 0],
+      [0, 1, 1, 0],
+      [1, 0, 0, 1, 1],
+      [1, 1, 1, 1],
+      [1, 1, 0, 0],
+    ]) {
+      const packets = pattern.map((_, index) => packetOf(100 + index))
+      it.bed.place(packets, 1, false).forEach((address, index) => {
+        it.bed.describeOut(index, address, packets[index].length, devices[pattern[index]])
+      })
+      const sent = it.bed.outbound(packets.length)
+      const opened = sent.flatMap((datagram) =>
+        it.bed.open([datagram.data], datagram.protocol === 51 ? arrival(it) : {}),
+      )
+      assert.deepEqual(hex(opened.map(({ packet }) => packet)).sort(), hex(packets).sort())
+    }
+  })
+
   test('a duplicate is a replay; UDP never carries AH', () => {
     const it = rig(4)
     const [datagram] = it.bed.protect([packetOf(60)], 'tun0')
