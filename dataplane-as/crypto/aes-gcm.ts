@@ -7,16 +7,10 @@
 import { aesExpandKey, aesRounds } from './aes.ts'
 import { CTR_DATA, CTR_MASKS, ctrOrdered } from './aes-ctr.ts'
 import { AES_GROUP, forgetSchedules, setSchedule, sliceKeys } from './aes-lanes.ts'
+import { gcmTags } from './gcm-tags.ts'
 import { aesCtrRun } from './generated/aes-ctr.ts'
-import { ghashJob, ghashPrepare } from './ghash.ts'
-import {
-  AEAD_JOB_BYTES,
-  AEAD_JOB_KEY,
-  AEAD_JOB_OK,
-  AEAD_JOB_TABLE,
-  AEAD_JOB_TAG,
-  GHASH_TABLE_BYTES,
-} from './job.ts'
+import { ghashPrepare } from './ghash.ts'
+import { AEAD_JOB_BYTES, AEAD_JOB_KEY, AEAD_JOB_OK, AEAD_JOB_TAG, GHASH_TABLE_BYTES } from './job.ts'
 import { orderByValue, orderedJob, portion, setOrderedJob } from './order.ts'
 import {
   SCRATCH_AEAD_MASKS,
@@ -57,10 +51,9 @@ export function aesGcmSeal(jobs: usize, count: i32, rounds: i32, scratch: usize)
     const now = portion(count)
     orderByValue(jobs, now, AEAD_JOB_BYTES, AEAD_JOB_KEY, scratch)
     ctrOrdered(now, rounds, CTR_MASKS | CTR_DATA, scratch)
-    for (let i = 0; i < now; i++) {
-      const job = orderedJob(scratch, i)
-      v128.store(<usize>load<u32>(job, AEAD_JOB_TAG), tagOf(job, i, scratch))
-    }
+    gcmTags(now, scratch)
+    for (let i = 0; i < now; i++)
+      v128.store(<usize>load<u32>(orderedJob(scratch, i), AEAD_JOB_TAG), tagAt(scratch, i))
     wipe(scratch, now)
     jobs += <usize>now * AEAD_JOB_BYTES
     count -= now
@@ -76,10 +69,11 @@ export function aesGcmOpen(jobs: usize, count: i32, rounds: i32, scratch: usize)
     const now = portion(count)
     orderByValue(jobs, now, AEAD_JOB_BYTES, AEAD_JOB_KEY, scratch)
     ctrOrdered(now, rounds, CTR_MASKS, scratch)
+    gcmTags(now, scratch)
     let held = 0
     for (let i = 0; i < now; i++) {
       const job = orderedJob(scratch, i)
-      const difference = v128.xor(tagOf(job, i, scratch), v128.load(<usize>load<u32>(job, AEAD_JOB_TAG)))
+      const difference = v128.xor(tagAt(scratch, i), v128.load(<usize>load<u32>(job, AEAD_JOB_TAG)))
       const ok = !v128.any_true(difference)
       store<u32>(job, ok ? 1 : 0, AEAD_JOB_OK)
       if (ok) setOrderedJob(scratch, held++, job)
@@ -91,11 +85,9 @@ export function aesGcmOpen(jobs: usize, count: i32, rounds: i32, scratch: usize)
   }
 }
 
-/** The tag of a job, whose mask has place `i`. */
-function tagOf(job: usize, i: i32, scratch: usize): v128 {
-  const area = scratch + SCRATCH_GHASH
-  ghashJob(<usize>load<u32>(job, AEAD_JOB_TABLE), job, area)
-  return v128.xor(v128.load(area), v128.load(scratch + SCRATCH_AEAD_MASKS + ((<usize>i) << 4)))
+/** The tag of job `i` of the order, once gcmTags has made it. */
+function tagAt(scratch: usize, i: i32): v128 {
+  return v128.load(scratch + SCRATCH_AEAD_MASKS + ((<usize>i) << 4))
 }
 
 /** Wipes sliced keys, key stream, hash values and the masks of `count` jobs. */

@@ -110,5 +110,19 @@ export const SCRATCH_HASH_MASKS = 11872
 /** Length of each lane's message in bits, u32. */
 export const SCRATCH_HASH_BITS = 11936
 
+// GHASH of short messages in lanes
+/** Place of each lane's job in the order: 16 u32. */
+export const SCRATCH_GHASH_PLACES = 3712
+/** The messages, padded in front: 16 of 128 bytes. */
+export const SCRATCH_GHASH_MESSAGES = 17104
+/** Hash values of the lanes: 16 of 16 bytes. */
+export const SCRATCH_GHASH_SUMS = 19152
+/** Room for the kernel: 1,024 bytes. */
+export const SCRATCH_GHASH_AREA = 19408
+/** Tables of the hash key for every byte of a block: 8,192 bytes. */
+export const SCRATCH_GHASH_TABLES = 20432
+/** Bytes from SCRATCH_GHASH_MESSAGES on that are wiped after use: all to the end. */
+export const SCRATCH_GHASH_WIPE_BYTES = 11520
+
 /** Bytes of the scratch area; give it 16-byte alignment. */
-export const KERNEL_SCRATCH_BYTES = 20736
+export const KERNEL_SCRATCH_BYTES = 28624

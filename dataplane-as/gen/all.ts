@@ -11,6 +11,7 @@ import { aesCtrFiles } from './aes-ctr.ts'
 import { aesWideFiles } from './aes-wide.ts'
 import { chachaFiles } from './chacha.ts'
 import { desFiles } from './des.ts'
+import { ghashFiles } from './ghash.ts'
 import { hashConstantFiles } from './hash-constants.ts'
 import { hashOneFiles } from './hash-one.ts'
 import { md5Files } from './md5.ts'
@@ -30,6 +31,7 @@ export function generatedFiles(): GeneratedFile[] {
     ...aesWideFiles(),
     ...chachaFiles(),
     ...desFiles(),
+    ...ghashFiles(),
     ...hashConstantFiles(),
     ...hashOneFiles(),
     ...md5Files(),
