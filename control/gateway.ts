@@ -423,6 +423,7 @@ export class Gateway {
   #machineChanged() {
     if (this.#stopped) return
     this.dataplane.devices.repair()
+    this.dataplane.fib.learn()
     this.#submit({ kind: 'roam' })
   }
 

@@ -169,6 +169,9 @@ export type Route = {
   blackhole?: boolean
 }
 
+/** A route over a device of ours that another program made; gateway null: none, or one of the other family. */
+export type LearnedRoute = { prefix: string; metric: number; gateway: Address | null }
+
 /** Devices, addresses and kernel routes. Everything made here is removed by removeAll, except guard blackholes that outlive the process on purpose. */
 export interface Routes {
   createDevice(name: string, options: { mtu: number; multicast: boolean }): void
@@ -180,11 +183,16 @@ export interface Routes {
   addRoute(route: Route): void
   deleteRoute(route: Route): void
   listRoutes(device: string): Route[]
+  /** routes over our device that others made, a routing daemon mostly; left out: none */
+  learned?(device: string): LearnedRoute[]
   /** blackholes made by this program, now or in an earlier life, whatever their prefix */
   listGuards(): Route[]
   /** those of the routes that the kernel no longer has: it drops them with an address or a device that goes down; left out: none */
   missing?(routes: Route[]): Route[]
-  /** told soon after anybody changed devices, addresses or our routes, once for many changes; left out: never */
+  /**
+   * told soon after anybody changed devices, addresses, our routes, or routes over a device without multicast, once for
+   * many changes; left out: never
+   */
   onChange?(handler: () => void): void
   /** whether the kernel would send to remote over this device of ours; left out: never */
   leadsInto?(remote: Address, device: string): boolean

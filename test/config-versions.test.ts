@@ -1,6 +1,7 @@
 // The commit checks of IKE versions, selectors, sizes and pools; what is not built; warnings.
 
 import { describe } from 'node:test'
+import { MAX_ASPS } from '../dataplane-as/abi.ts'
 import { GOOD } from './config/bench.ts'
 import { POLICY, run, TUNNEL } from './config/cases.ts'
 
@@ -188,8 +189,8 @@ describe('asp', () => {
     },
     {
       name: 'an ASP that the card does not have',
-      text: 'asp pool p\n asp 3\n',
-      errors: ['2 unsupported'],
+      text: `asp pool p\n asp ${MAX_ASPS}\n asp ${MAX_ASPS + 1}\n`,
+      errors: ['3 unsupported'],
     },
   ])
 })

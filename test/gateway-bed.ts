@@ -23,6 +23,7 @@ import type {
   FibEntry,
   Files,
   IkeDatagram,
+  LearnedRoute,
   PacketTrace,
   Route,
   Routes,
@@ -196,6 +197,9 @@ export class BedRoutes implements Routes {
     if (at < 0) throw new Error(`no route ${JSON.stringify(route)}`)
     this.routes.splice(at, 1)
   }
+  /** what a routing daemon put on a device */
+  foreign: LearnedRoute[] = []
+  learned = () => this.foreign
   listRoutes = (device: string) => this.routes.filter((route) => route.device === device)
   listGuards = () => this.routes.filter((route) => route.blackhole)
   missing = (routes: Route[]) => routes.filter((route) => !this.routes.some((one) => sameText(one, route)))

@@ -2,7 +2,7 @@
 //
 // Our routes carry a routing protocol number of their own, so they can be told from everyone else's.
 
-import type { Address, Route } from '../../control/ports.ts'
+import type { Address, LearnedRoute, Route } from '../../control/ports.ts'
 import { addressBytes, addressText, parsePrefix } from '../address.ts'
 import { AF_INET, AF_INET6, EEXIST } from './constants.ts'
 import type { Links } from './links.ts'
@@ -18,8 +18,10 @@ const NLM_F_CREATE = 0x400
 
 const RTA_DST = 1
 const RTA_OIF = 4
+const RTA_GATEWAY = 5
 const RTA_PRIORITY = 6
 const RTA_PREFSRC = 7
+const RTA_MULTIPATH = 9
 const RTA_TABLE = 15
 
 const TABLE_MAIN = 254
@@ -30,6 +32,9 @@ const TYPE_BLACKHOLE = 6
 const RTM_F_CLONED = 0x200
 /** rtm_protocol of every route made here (ours by choice; daemons use lower or assigned numbers) */
 export const ROUTE_PROTOCOL = 165
+
+/** ours, and RTPROT_KERNEL: routes that come with an address of the device */
+const OWN_PROTOCOLS: ReadonlySet<number> = new Set([ROUTE_PROTOCOL, 2])
 
 /** struct rtmsg */
 const FAMILY = 0
@@ -81,6 +86,14 @@ export class RouteTable {
     return this.#dump(index)
       .filter((one) => one.type === TYPE_UNICAST)
       .map((one) => ({ ...one.route, device }))
+  }
+
+  /** Unicast routes of the main table over the device that another program made; the kernel's own are none. */
+  learned(device: string): LearnedRoute[] {
+    const { index } = this.#links.find(device)
+    return this.#dump(index)
+      .filter(({ type, protocol }) => type === TYPE_UNICAST && !OWN_PROTOCOLS.has(protocol))
+      .map(({ route: { prefix, metric }, gateway }) => ({ prefix, metric, gateway }))
   }
 
   /** Blackholes of the main table that this program made, in whatever life of it; prefixes are canonical. */
@@ -172,6 +185,7 @@ type DumpedRoute = {
   protocol: number
   table: number
   index: number | null
+  gateway: Address | null
 }
 
 function readRoute(message: NetlinkMessage): DumpedRoute | null {
@@ -192,7 +206,29 @@ function readRoute(message: NetlinkMessage): DumpedRoute | null {
     ...(kind === TYPE_BLACKHOLE && { blackhole: true }),
   }
   const table = attributeU32(found, RTA_TABLE) ?? body.getUint8(TABLE)
-  return { route, type: kind, protocol: body.getUint8(PROTOCOL), table, index: attributeU32(found, RTA_OIF) }
+  const { index, gateway } = nextHop(found)
+  return { route, type: kind, protocol: body.getUint8(PROTOCOL), table, index, gateway }
+}
+
+/** struct rtnexthop: length, flags, hops, interface; attributes behind. */
+const NEXT_HOP_SIZE = 8
+const NEXT_HOP_INTERFACE = 4
+
+/** Of several equal next hops the first counts: one prefix has one tunnel. */
+function nextHop(found: Map<number, Uint8Array>): { index: number | null; gateway: Address | null } {
+  const several = found.get(RTA_MULTIPATH)
+  if (several === undefined || several.length < NEXT_HOP_SIZE)
+    return { index: attributeU32(found, RTA_OIF), gateway: gatewayOf(found) }
+  const view = new DataView(several.buffer, several.byteOffset, several.byteLength)
+  const length = Math.min(view.getUint16(0, true), several.length)
+  const first = new DataView(several.buffer, several.byteOffset, Math.max(length, NEXT_HOP_SIZE))
+  const index = view.getInt32(NEXT_HOP_INTERFACE, true)
+  return { index, gateway: gatewayOf(attributes(first, NEXT_HOP_SIZE)) }
+}
+
+function gatewayOf(found: Map<number, Uint8Array>): Address | null {
+  const gateway = found.get(RTA_GATEWAY)
+  return gateway === undefined ? null : addressText(gateway)
 }
 
 function routeBody(addressLength: number, prefixLength: number): Uint8Array {

@@ -1,7 +1,8 @@
 // Notice of what anybody does to devices, addresses and our own routes: the kernel tells it over rtnetlink(7), and
 // takes routes away without a word when a device goes down or loses its last address.
 //
-// Everybody else's routes are filtered in the kernel: a routing daemon may change a million of them.
+// Everybody else's routes are filtered in the kernel, but for those over one device: a routing daemon may change a
+// million of them.
 
 import { Arena } from './arena.ts'
 import { attachFilter, type Instruction } from './bpf.ts'
@@ -22,6 +23,11 @@ const RTM_PROTOCOL = 16 + 5 // rtm_protocol behind the message header
 const LD_BYTE = 0x30
 const JUMP_EQUAL = 0x15
 const RETURN = 0x06
+const LD_WORD = 0x20
+const LD_WORD_INDEXED = 0x40
+const LD_IMMEDIATE = 0x00
+const LDX_IMMEDIATE = 0x01
+const TO_INDEX = 0x07
 const WHOLE_MESSAGE = 0x40000
 /** All but new routes and the ends of routes that are not ours. */
 const WANTED: Instruction[] = [
@@ -33,6 +39,33 @@ const WANTED: Instruction[] = [
   [RETURN, 0, 0, WHOLE_MESSAGE],
   [RETURN, 0, 0, 0],
 ]
+
+/** SKF_AD_OFF + SKF_AD_NLATTR: A becomes the offset of the attribute X behind offset A, or 0. */
+const FIND_ATTRIBUTE = 0xfffff000 + 12
+const ATTRIBUTES = 16 + 12 // behind nlmsghdr and rtmsg
+const RTA_OIF = 4
+const ATTRIBUTE_VALUE = 4
+
+/** Routes of others over the device with this index; those that name no device (several next hops) count too. */
+function learnedOver(index: number): Instruction[] {
+  const swapped = new DataView(new ArrayBuffer(4))
+  swapped.setUint32(0, index, true) // a word is loaded in network order
+  return [
+    [LD_BYTE, 0, 0, RTM_PROTOCOL],
+    [JUMP_EQUAL, 7, 0, ROUTE_PROTOCOL],
+    [LDX_IMMEDIATE, 0, 0, RTA_OIF],
+    [LD_IMMEDIATE, 0, 0, ATTRIBUTES],
+    [LD_WORD, 0, 0, FIND_ATTRIBUTE],
+    [JUMP_EQUAL, 4, 0, 0],
+    [TO_INDEX, 0, 0, 0],
+    [LD_WORD_INDEXED, 0, 0, ATTRIBUTE_VALUE],
+    [JUMP_EQUAL, 1, 0, swapped.getUint32(0)],
+    [RETURN, 0, 0, 0],
+    [RETURN, 0, 0, WHOLE_MESSAGE],
+  ]
+}
+/** RTMGRP_IPV4_ROUTE, _IPV6_ROUTE */
+const ROUTE_GROUPS = 0x40 | 0x400
 
 const HEADER = 0
 const IOVEC = 64
@@ -49,17 +82,22 @@ export class RouteWatch {
   readonly #watch: { close(): void }
   #timer: NodeJS.Timeout | null = null
 
+  /** The routes that others put over the device with this index. */
+  static over(index: number, handler: () => void): RouteWatch {
+    return new RouteWatch(handler, learnedOver(index), ROUTE_GROUPS)
+  }
+
   /** handler runs on the main thread. Throws SystemError; nothing stays open then. */
-  constructor(handler: () => void) {
+  constructor(handler: () => void, filter: Instruction[] = WANTED, groups = GROUPS) {
     const what = 'cannot watch the kernel’s routes'
     const type = C.SOCK_RAW | C.SOCK_NONBLOCK | C.SOCK_CLOEXEC
     this.#handler = handler
     this.#fd = must(socket(C.AF_NETLINK, type, NETLINK_ROUTE), what)
     try {
-      attachFilter(this.#fd, WANTED)
+      attachFilter(this.#fd, filter)
       this.#arena.bytes.fill(0, NAME, NAME + SOCKADDR_NL_SIZE)
       this.#arena.view.setUint16(NAME, C.AF_NETLINK, true)
-      this.#arena.setInt(NAME + 8, GROUPS)
+      this.#arena.setInt(NAME + 8, groups)
       must(bind(this.#fd, this.#arena.address(NAME), SOCKADDR_NL_SIZE), what)
     } catch (error) {
       close(this.#fd)

@@ -1,6 +1,6 @@
 // The Routes port on Linux: TUN devices, their addresses and states, kernel routes; and what to undo at the end.
 
-import type { Address, Route, Routes } from '../../control/ports.ts'
+import type { Address, LearnedRoute, Route, Routes } from '../../control/ports.ts'
 import { Links } from './links.ts'
 import { Netlink } from './netlink.ts'
 import { RouteTable } from './route-table.ts'
@@ -24,6 +24,9 @@ export class LinuxRoutes implements Routes {
   readonly #addresses = new Map<string, { device: string; prefix: string }>()
   readonly #routes = new Map<string, Route>()
   #watch: RouteWatch | null = null
+  #handler: (() => void) | null = null
+  /** the shared device, whose routes others may make */
+  #learning: { device: string; watch: RouteWatch } | null = null
 
   constructor(owner: DeviceOwner) {
     this.#owner = owner
@@ -37,6 +40,7 @@ export class LinuxRoutes implements Routes {
       this.#links.setUp(name)
       this.#links.setOperational(name, false)
       this.#devices.add(name)
+      if (!options.multicast) this.#learnOver(name)
     } catch (error) {
       this.#owner.close(name)
       throw error
@@ -46,6 +50,7 @@ export class LinuxRoutes implements Routes {
   /** Closing its descriptors removes the device and with it its addresses and routes. */
   deleteDevice(name: string): void {
     if (!this.#devices.delete(name)) throw new Error(`device ${name} was not made here`)
+    if (this.#learning?.device === name) this.#endLearning()
     this.#owner.close(name)
     for (const [key, { device }] of this.#addresses) if (device === name) this.#addresses.delete(key)
     for (const [key, { device }] of this.#routes) if (device === name) this.#routes.delete(key)
@@ -83,13 +88,29 @@ export class LinuxRoutes implements Routes {
     return this.#table.guards()
   }
 
+  learned(device: string): LearnedRoute[] {
+    return this.#table.learned(device)
+  }
+
   missing(routes: Route[]): Route[] {
     return this.#table.missing(routes)
   }
 
   onChange(handler: () => void): void {
     this.#watch?.close()
+    this.#handler = handler
     this.#watch = new RouteWatch(handler)
+  }
+
+  #learnOver(device: string): void {
+    this.#endLearning()
+    const { index } = this.#links.find(device)
+    this.#learning = { device, watch: RouteWatch.over(index, () => this.#handler?.()) }
+  }
+
+  #endLearning(): void {
+    this.#learning?.watch.close()
+    this.#learning = null
   }
 
   hostFindings(): string[] {
@@ -103,6 +124,7 @@ export class LinuxRoutes implements Routes {
     for (const { device, prefix } of this.#addresses.values())
       if (!this.#devices.has(device)) ignoreGone(() => this.#links.removeAddress(device, prefix))
     this.#addresses.clear()
+    this.#endLearning()
     for (const device of this.#devices) this.#owner.close(device)
     this.#devices.clear()
   }
@@ -119,6 +141,7 @@ export class LinuxRoutes implements Routes {
   close(): void {
     this.#watch?.close()
     this.#watch = null
+    this.#endLearning()
     this.#netlink.close()
   }
 }

@@ -13,8 +13,8 @@ export type Unbuilt = {
   find: (config: Config) => number[]
 }
 
-/** ASPs that the card of this version has. */
-const ASPS = 2
+/** ASPs that a card of this version can have. */
+export const ASPS = 8
 
 export const UNSUPPORTED: readonly Unbuilt[] = [
   row(

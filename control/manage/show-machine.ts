@@ -6,6 +6,7 @@ import type { Config, StaticRoute, TunnelConfig } from '../config/model.ts'
 import { interfaceOf } from '../config/resolve.ts'
 import type { Gateway } from '../gateway.ts'
 import { groupOf, groupOfTunnel } from '../tunnel/asp.ts'
+import { tunnelTowards } from '../tunnel/learned.ts'
 import { deviceOf, staticRoutes, tunnelsOfRoutes } from '../tunnel/plan.ts'
 import { sinceBaseline } from './baseline.ts'
 import { CommandError } from './error.ts'
@@ -112,24 +113,29 @@ function routeRow(route: StaticRoute, tunnel: TunnelConfig | undefined) {
   return { prefix, kind, target, source, tunnel: tunnel?.name ?? null, distance }
 }
 
-/** Routes that others (a daemon, the operator) put onto our devices. */
+/** Routes that others (a daemon, the operator) put onto our devices; the shared one needs a gateway to tell the tunnel. */
 function kernelRoutes(gateway: Gateway) {
   const devices = new Map<string, string>()
   for (const { config } of gateway.tunnels.values()) devices.set(deviceOf(config), config.name)
   return [...devices].flatMap(([device, tunnel]) => {
     if (gateway.dataplane.devices.view(device) === null) return []
-    const shared = device === SHARED_DEVICE
-    return gateway.ports.routes.listRoutes(device).map(({ prefix, metric }) => ({
-      prefix,
-      kind: shared ? 'tunnel-direct' : 'circuit',
-      target: device,
-      source: 'kernel',
-      tunnel: shared ? null : tunnel,
-      distance: metric,
-      installed: true,
-      guard: false,
-    }))
+    if (device === SHARED_DEVICE) return sharedRoutes(gateway)
+    return gateway.ports.routes
+      .listRoutes(device)
+      .map(({ prefix, metric }) => foreignRow(prefix, 'circuit', device, tunnel, metric))
   })
+}
+
+function sharedRoutes(gateway: Gateway) {
+  const statics = staticRoutes(gateway.machineConfig)
+  return gateway.dataplane.devices.learned(SHARED_DEVICE).map(({ prefix, metric, gateway: hop }) => {
+    const tunnel = hop === null ? null : tunnelTowards(hop, statics)
+    return foreignRow(prefix, 'tunnel-direct', tunnel ?? SHARED_DEVICE, tunnel, metric)
+  })
+}
+
+function foreignRow(prefix: string, kind: string, target: string, tunnel: string | null, distance: number) {
+  return { prefix, kind, target, source: 'kernel', tunnel, distance, installed: true, guard: false }
 }
 
 /** `show counters`: per tunnel, packets and bytes both ways. */

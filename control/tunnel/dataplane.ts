@@ -8,24 +8,21 @@ import { addressFamily } from '../address.ts'
 import { DEFAULT_IPSEC_POLICY } from '../config/defaults.ts'
 import type { Config, IpsecPolicy, TunnelConfig } from '../config/model.ts'
 import { mtuCeilingOf } from '../config/resolve.ts'
-import type {
-  Address,
-  Card,
-  CardTunnel,
-  Encapsulation,
-  Endpoint,
-  FibEntry,
-  Log,
-  Routes,
-  TunnelRef,
-} from '../ports.ts'
+import type { Address, Card, CardTunnel, Encapsulation, Endpoint, Log, Routes, TunnelRef } from '../ports.ts'
 import type { ChildInstall, IkeSaId } from '../sa/contract.ts'
 import { assignAsps } from './asp.ts'
 import { Children, wipeKeys } from './children.ts'
 import { Devices } from './devices.ts'
+import { Fib } from './fib.ts'
 import { type LoadedManualSa, wipeManualSas } from './manual.ts'
 import { fitTunnel, ipv6Carriers, type MtuInput } from './mtu.ts'
-import { type DevicePlan, deviceOf, type MachinePlan, planMachine, staticRoutes } from './plan.ts'
+import {
+  type DevicePlan,
+  deviceOf,
+  type MachinePlan,
+  planMachine,
+  staticRoutes,
+} from './plan.ts'
 
 type Ends = { local: Address; remote: Endpoint; encapsulation: Encapsulation }
 type Slot = {
@@ -57,6 +54,7 @@ export type SuitesOf = (tunnel: TunnelConfig) => Pick<MtuInput, 'cipher' | 'inte
 export class Dataplane {
   readonly children: Children
   readonly devices: Devices
+  readonly fib: Fib
   readonly #card: Card
   readonly #log: Log
   readonly #suitesOf: SuitesOf
@@ -69,7 +67,6 @@ export class Dataplane {
   #relay = false
   #ipv6: ReadonlySet<string> = new Set()
   readonly #dead = new Set<number>()
-  #fib: Promise<void> = Promise.resolve()
 
   constructor(card: Card, routes: Routes, log: Log, suitesOf: SuitesOf) {
     this.#card = card
@@ -77,6 +74,7 @@ export class Dataplane {
     this.#suitesOf = suitesOf
     this.children = new Children(card)
     this.devices = new Devices(routes, log)
+    this.fib = new Fib(card, this.devices, log, (tunnel) => this.#refOf(tunnel))
   }
 
   // ---- configuration
@@ -96,7 +94,8 @@ export class Dataplane {
     this.#layOut(config)
     for (const tunnel of config.tunnels.values()) this.#carry(tunnel.name)
     for (const [name, slot] of gone) this.#forget(name, slot)
-    this.#swapFib(gone.map(([, slot]) => slot.ref))
+    const refs = gone.map(([, slot]) => slot.ref)
+    this.fib.commit(this.#plan?.fib ?? [], staticRoutes(config), refs)
   }
 
   /** First pass: the slot with its MTU, so that the device plan can ask for it. Second: into the card. */
@@ -185,25 +184,6 @@ export class Dataplane {
   #forget(name: string, slot: Slot) {
     this.#slots.delete(name)
     this.#nameOf.delete(slot.ref)
-  }
-
-  /** A tunnel's slot is reused only after no ASP reads a FIB that names it. */
-  #swapFib(gone: TunnelRef[]) {
-    const entries = this.#fibEntries()
-    this.#fib = this.#fib
-      .then(() => this.#card.setFib(entries))
-      .then(() => {
-        for (const ref of gone) this.#card.deleteTunnel(ref)
-      })
-      .catch((error: unknown) => this.#log.log('error', `cannot change the card’s FIB: ${messageOf(error)}`))
-  }
-
-  #fibEntries(): FibEntry[] {
-    return (this.#plan?.fib ?? []).flatMap(({ prefix, target }): FibEntry[] => {
-      if (target === 'null0') return [{ prefix, target }]
-      const slot = this.#slots.get(target.tunnel)
-      return slot === undefined || slot.ref < 0 ? [] : [{ prefix, target: { tunnel: slot.ref } }]
-    })
   }
 
   // ---- effects of one tunnel
@@ -354,6 +334,11 @@ export class Dataplane {
     return this.#slots.get(name)
   }
 
+  #refOf(name: string): TunnelRef | undefined {
+    const ref = this.#slots.get(name)?.ref
+    return ref === undefined || ref < 0 ? undefined : ref
+  }
+
   /** The tunnels an ASP carries. */
   tunnelsOf(asp: number): string[] {
     return [...this.#slots].filter(([, slot]) => slot.asp === asp).map(([name]) => name)
@@ -363,7 +348,7 @@ export class Dataplane {
   async removeAll(): Promise<void> {
     this.children.removeAll()
     this.devices.removeAll()
-    await this.#fib
+    await this.fib.settled()
   }
 }
 

@@ -5,7 +5,7 @@
 // Order when something appears: guards, devices, routes, so that no packet of a route finds a hole; when
 // something goes: routes, devices, and a guard only when no route into a tunnel wants its prefix any more.
 
-import type { Log, Route, Routes } from '../ports.ts'
+import type { LearnedRoute, Log, Route, Routes } from '../ports.ts'
 import { type DevicePlan, GUARD_METRIC, type MachinePlan, routeKey } from './plan.ts'
 
 export class Devices {
@@ -82,6 +82,16 @@ export class Devices {
 
   view(name: string): { mtu: number; up: boolean } | null {
     return this.#devices.get(name) ?? null
+  }
+
+  /** Routes over a device of ours that others made; none when there is no such device. */
+  learned(name: string): LearnedRoute[] {
+    let routes: LearnedRoute[] = []
+    if (this.#devices.has(name))
+      this.#try(() => {
+        routes = this.#routes.learned?.(name) ?? []
+      }, `list the routes over ${name}`)
+    return routes
   }
 
   names(): Set<string> {
