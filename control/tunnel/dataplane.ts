@@ -16,13 +16,7 @@ import { Devices } from './devices.ts'
 import { Fib } from './fib.ts'
 import { type LoadedManualSa, wipeManualSas } from './manual.ts'
 import { fitTunnel, ipv6Carriers, type MtuInput } from './mtu.ts'
-import {
-  type DevicePlan,
-  deviceOf,
-  type MachinePlan,
-  planMachine,
-  staticRoutes,
-} from './plan.ts'
+import { type DevicePlan, deviceOf, type MachinePlan, planMachine, staticRoutes } from './plan.ts'
 
 type Ends = { local: Address; remote: Endpoint; encapsulation: Encapsulation }
 type Slot = {
