@@ -218,6 +218,42 @@ describe('D: SPIs and lifetimes', () => {
   })
 })
 
+describe('a peer with a Child SA for each of its processors (RFC 9611)', () => {
+  const more = (peer: RawPeer, spi: number, payloads: Payload[]) =>
+    peer.request(Exchange.CREATE_CHILD_SA, [
+      ...payloads,
+      ...peer.childPayloads(spi, true),
+      { kind: 'NONCE', data: peer.bed.random(32) },
+    ])!
+  const resource = notify(16444, Uint8Array.of(0, 0, 0, 1))
+
+  test('its first one is taken, the next ones are TS_MAX_QUEUE, and the first one stays', () => {
+    const peer = new RawPeer(new IkeBed().configure([], peerB({ dpd: null })), peerA())
+    peer.connect([resource])
+    const [first] = peer.victim.installed.keys()
+    for (const spi of [0xc000_0002, 0xc000_0003])
+      assert.deepEqual(notifyTypes(more(peer, spi, [resource])), [NotifyError.TS_MAX_QUEUE])
+    assert.deepEqual(
+      peer.victim.reports.map(({ level, code }) => [level, code]),
+      [
+        ['info', 'one-child-sa'],
+        ['info', 'one-child-sa'],
+      ],
+    )
+    peer.bed.run(60_000)
+    assert.deepEqual([...peer.victim.installed.keys()], [first])
+    assert.equal(peer.victim.spis.size, 1)
+  })
+
+  test('a renewal that says so is one like any other', () => {
+    const peer = new RawPeer(new IkeBed().configure([], peerB({ dpd: null })), peerA())
+    peer.connect([resource])
+    const old: Payload = { ...notify(16393), protocol: 3, spi: Uint8Array.of(0xc0, 0, 0, 1) } as Payload
+    assert.ok(more(peer, 0xc000_0002, [old, resource]).some(({ kind }) => kind === 'SA'))
+    assert.equal(peer.victim.installs, 2)
+  })
+})
+
 describe('H: ports and markers', () => {
   test('H2 a non-ESP marker on port 500, or ESP there: nobody, nothing said', () => {
     const bed = new IkeBed().configure(peerA(), peerB())

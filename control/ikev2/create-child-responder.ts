@@ -13,11 +13,12 @@ import { type Header, type Message, type Payload, ProtocolId } from '../wire/typ
 import { answerPayloads, type ChosenChild, chooseChild } from './child-answer.ts'
 import { type AgreedChild, allowRenewal, childByPeerSpi, installChild, livingChildren } from './children.ts'
 import { collidingOffer, lowestNonce } from './collision.ts'
+import { report } from './context.ts'
 import { sendResponse } from './exchange.ts'
 import { awaitFollowUp } from './followup-responder.ts'
 import { compute } from './jobs.ts'
 import { NONCE_LENGTH } from './options.ts'
-import { espNotify, find, groupData, notifies, notify } from './payloads.ts'
+import { espNotify, find, groupData, hasNotify, notifies, notify } from './payloads.ts'
 import { tunnelsOn } from './peers.ts'
 import type { ChildSa, Context, DhPair, IkeSa } from './state.ts'
 import { hasAdditional } from './suite.ts'
@@ -38,11 +39,30 @@ export function receiveChildRequest(context: Context, sa: IkeSa, message: Messag
   const prefers = (peer: PeerConfig) => livingChildren(sa, peer.tunnel).length === 0
   const chosen = chooseChild(context, tunnels, request.payloads, true, datagram.remote, prefers)
   if (!chosen.ok) return refuse(context, sa, request, chosen.error)
+  if (!old && isForResource(context, sa, request, chosen))
+    return refuse(context, sa, request, notify(NotifyError.TS_MAX_QUEUE))
   withKeyExchange(context, sa, request, chosen, old)
 }
 
 function refuse(context: Context, sa: IkeSa, request: Request, error: Payload): void {
   sendResponse(context, sa, request.header, [error], request.datagram)
+}
+
+/**
+ * One more Child SA for a processor of the peer (RFC 9611). A tunnel here has one, on one ASP: the peer is told that
+ * these selectors have all they get, so that it goes on with what it has and asks no more (§3).
+ */
+function isForResource(context: Context, sa: IkeSa, request: Request, { peer }: ChosenChild): boolean {
+  const isOneMore = livingChildren(sa, peer.tunnel).length > 0
+  if (!isOneMore || !hasNotify(request.payloads, NotifyStatus.SA_RESOURCE_INFO)) return false
+  report(context, {
+    tunnel: peer.tunnel,
+    level: 'info',
+    code: 'one-child-sa',
+    text: 'the peer asked for a further Child SA for another of its processors; a tunnel here has one',
+    peer: sa.remote,
+  })
+  return true
 }
 
 /** The SA that REKEY_SA names by the peer's inbound SPI; null: no rekey. An unknown one is answered here (§2.25). */

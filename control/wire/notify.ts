@@ -22,6 +22,7 @@ export const NotifyError = {
   UNEXPECTED_NAT_DETECTED: 41, // RFC 4555
   CHILD_SA_NOT_FOUND: 44,
   STATE_NOT_FOUND: 47, // RFC 9370
+  TS_MAX_QUEUE: 48, // RFC 9611
 } as const
 
 /** Status types, from 16384. */
@@ -56,6 +57,7 @@ export const NotifyStatus = {
   NO_PPK_AUTH: 16437,
   INTERMEDIATE_EXCHANGE_SUPPORTED: 16438, // RFC 9242
   ADDITIONAL_KEY_EXCHANGE: 16441, // RFC 9370
+  SA_RESOURCE_INFO: 16444, // RFC 9611
 } as const
 
 /** Every name in one place. */
