@@ -4,7 +4,7 @@
 // The answer comes from the packet's destination: it enters the host through the tunnel's device, where the kernel
 // discards a packet from an address of the host itself, and from one whose way back is another. None is made for
 // ICMP errors, later fragments, multicast (RFC 1122 §3.2.2, RFC 4443 §2.4), and none above the rate limit.
-// An IPv4 packet without DF gets no answer: it is a counted drop.
+// An IPv4 packet without DF gets no answer: it is fragmented, or a counted drop where that would make too many.
 
 import { AC_ICMP, ASP_ICMP_SENT, ASP_ICMP_WINDOW, TUNNEL_MTU } from './abi.ts'
 import { add } from './counters.ts'

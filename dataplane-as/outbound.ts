@@ -6,7 +6,8 @@
 //   5 AH around that: its ICV, then the mutable fields of the outer header     ah-out.ts
 //   6 the transmit descriptors already stand: one per message of equal-sized datagrams
 //
-// A packet that fails in 1 or 2 is a counted drop and takes no number and no place.
+// A packet that fails in 1 or 2 is a counted drop and takes no number and no place. One of IPv4 that is too big for its
+// tunnel and has no DF goes through 1 again in fragments (fragments.ts).
 
 import {
   AC_OUT_PACKETS,
@@ -25,6 +26,7 @@ import {
   HOT_IV_BYTES,
   HOT_PROTOCOL,
   MAX_BURST,
+  OUT_ADDRESS,
   OUT_BYTES,
   OUT_LENGTH,
   PROTOCOL_AH,
@@ -32,6 +34,7 @@ import {
   TC_TX_BYTES,
   TC_TX_PACKETS,
   TUNNEL_ENCAPSULATION,
+  TUNNEL_MTU,
   TUNNEL_TRACE_OUT,
 } from './abi.ts'
 import {
@@ -50,6 +53,7 @@ import { add, countStages } from './counters.ts'
 import { beginDelivery } from './deliver.ts'
 import { entropyHolds, entropyUnit, spendEntropy } from './entropy.ts'
 import { copyPacket, espBytes, putEsp } from './esp-out.ts'
+import { cutPacket, fragmentStride, fragmentsOf } from './fragments.ts'
 import { answerTooBig, MAX_ANSWER_BYTES } from './icmp.ts'
 import { allWithinLimits, spend, takeNumber, withinLimits } from './limits.ts'
 import { block, counters, header, hotOut, packets, tunnelRecord } from './machine.ts'
@@ -58,8 +62,10 @@ import { clampMss } from './mss.ts'
 import { BROKEN, bundledSa } from './sa.ts'
 import { isAead } from './suites.ts'
 import { endOut } from './trace.ts'
+import { load16 } from './wire/inner.ts'
 import {
   aeadAll,
+  BATCH,
   beginJobs,
   cipherAll,
   entry,
@@ -84,6 +90,8 @@ const MAX_OVERHEAD: u32 = 320
 
 let area: usize = 0 // next free byte of the transmit area
 let areaEnd: usize = 0
+let room: i64 = 0 // bytes that no classified packet may still need
+let used: u32 = 0 // entries of packets that have passed
 let ahPackets: u32 = 0
 
 /** Protects descriptors 0..count-1; returns transmit descriptors made. See the exports for the contract. */
@@ -119,17 +127,66 @@ function begin(): void {
 
 /** Stops where the transmit area might not hold the next packet. Returns descriptors consumed. */
 function classifyAll(count: u32): u32 {
-  let room = <i64>(areaEnd - area)
+  room = <i64>(areaEnd - area)
+  used = 0
   for (let i: u32 = 0; i < count; i++) {
     const descriptor = block + ASP_OUT_DESCRIPTORS + i * OUT_BYTES
     room -= min<u32>(load<u32>(descriptor + OUT_LENGTH), 65575) + MAX_OVERHEAD + MAX_ANSWER_BYTES
-    if (room < 0) return i
-    const at = entry(i)
+    if (room < 0 || used === BATCH) return i
+    const at = entry(used)
     const drop = classify(descriptor, at)
-    if (drop === DROP_NONE) intoBucket(i, at)
-    else if (drop !== HANDED_OVER) refuse(at, drop)
+    if (drop === DROP_NONE) {
+      room -= load<u32>(at + W_PAYLOAD) - load<u32>(at + W_LENGTH) // TFC padding
+      if (room < 0) return i
+      intoBucket(used++, at)
+    } else if (drop === DROP_TOO_BIG) {
+      if (!inFragments(descriptor, at)) return i
+    } else if (drop !== HANDED_OVER) refuse(at, drop)
   }
   return count
+}
+
+/** -- too big -> fragments that have passed, or refused. False: they have no place in this call any more. */
+function inFragments(descriptor: usize, at: usize): bool {
+  const mtu = load<u32>(tunnelRecord(load<u32>(at + W_TUNNEL)) + TUNNEL_MTU)
+  const count = fragmentsOf(mtu)
+  if (count === 0) {
+    refuse(at, DROP_TOO_BIG)
+    return true
+  }
+  const bytes = count * fragmentStride(mtu)
+  room -= bytes * 2 + count * MAX_OVERHEAD // in clear, and protected
+  if (room < 0 || used + count > BATCH) return false
+  areaEnd = (areaEnd - bytes) & ~63
+  const whole = load<u32>(at + W_LENGTH)
+  cutPacket(load<u32>(at + W_ADDRESS), mtu, areaEnd)
+  const drop = classifyFragments(descriptor, count, fragmentStride(mtu))
+  if (drop === DROP_NONE) return true
+  store<u32>(at + W_LENGTH, whole)
+  refuse(at, drop)
+  return true
+}
+
+/** All of them or none: the selectors of the SA must admit the first one, and one that shows no ports. */
+function classifyFragments(descriptor: usize, count: u32, stride: u32): u32 {
+  for (let index: u32 = 0; index < 2; index++) {
+    const drop = classifyFragment(descriptor, areaEnd + index * stride)
+    beginClassify() // the entry is not one to be followed
+    if (drop !== DROP_NONE) return drop
+  }
+  for (let index: u32 = 0; index < count; index++) {
+    classifyFragment(descriptor, areaEnd + index * stride)
+    intoBucket(used, entry(used))
+    used++
+  }
+  return DROP_NONE
+}
+
+/** The descriptor of the whole packet, which is consumed, tells of a fragment now. */
+function classifyFragment(descriptor: usize, fragment: usize): u32 {
+  store<u32>(descriptor + OUT_ADDRESS, <u32>fragment)
+  store<u32>(descriptor + OUT_LENGTH, load16(fragment + 2))
+  return classify(descriptor, entry(used))
 }
 
 function refuse(at: usize, drop: u32): void {
