@@ -30,9 +30,12 @@ import {
   AC_OUT_PACKETS,
   ASP_DROPS,
   ASP_HEARTBEAT,
+  ASP_SCRATCH,
+  ASP_SCRATCH_BYTES,
   ASP_STATE,
   ASP_STATE_DOWN,
   ASP_STATE_UP,
+  ASP_WORK,
   HEADER_CANARY,
   HEADER_SA_COLD,
   HEADER_SPI_INDEX,
@@ -273,11 +276,18 @@ export class CardDriver implements Card {
     if (!this.#link.alive(asp)) return
     this.cardMemory.store(this.cardMemory.block(asp) + ASP_STATE, ASP_STATE_DOWN)
     this.#sas.lostWithAsp(asp)
+    this.#wipeWork(asp)
     this.#link.giveUp(asp)
     const bytes = this.cardMemory.header(HEADER_SPI_SLOTS) * SPI_SLOT_BYTES
     const index = this.cardMemory.header(HEADER_SPI_INDEX) + (asp - 1) * bytes
     this.cardMemory.bytes.fill(0, index, index + bytes)
     this.#reports.push({ kind: 'asp-failed', asp, reason })
+  }
+
+  /** What an ASP that did not wipe it itself has left of round keys and salts: it may have ended in a burst. */
+  #wipeWork(asp: number): void {
+    const block = this.cardMemory.block(asp)
+    this.cardMemory.bytes.fill(0, block + ASP_WORK, block + ASP_SCRATCH + ASP_SCRATCH_BYTES)
   }
 
   /** Has every ASP wipe its SAs and stop, waits a moment for it, then wipes all keys whatever they answered. */
@@ -292,6 +302,7 @@ export class CardDriver implements Card {
     this.#reports.endTraces()
     const { bytes } = this.cardMemory
     bytes.fill(0, this.cardMemory.header(HEADER_SA_COLD), this.cardMemory.header(HEADER_CANARY))
+    for (let asp = 1; asp <= this.aspCount; asp++) this.#wipeWork(asp)
   }
 }
 

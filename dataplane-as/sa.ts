@@ -2,7 +2,7 @@
 //
 // reserved -> valid: every field checked, keys expanded, raw keys wiped, VALID stored last.
 // valid -> expired: a hard limit was reached; keys are wiped at the next tick, the record stays for its counters.
-// any -> free: everything zeroised, the kernels' scratch too (it holds round keys of the last burst).
+// any -> free: everything zeroised, the kernels' scratch and jobs too (round keys and salts of the last burst).
 
 import {
   ASP_SCRATCH,
@@ -128,6 +128,7 @@ import {
   SCRATCH_BYTES,
 } from './suites.ts'
 import { unlinkOutbound } from './tunnel.ts'
+import { wipeSalts } from './work.ts'
 
 const NEVER: u64 = u64.MAX_VALUE
 const LAST_32: u64 = 0xffffffff
@@ -361,6 +362,7 @@ export function deleteSa(sa: u32): u32 {
   const bytes = SA_COLD_BYTES
   wipeKeys(sa)
   memory.fill(block + ASP_SCRATCH, 0, SCRATCH_BYTES)
+  wipeSalts()
   memory.fill(record + 4, 0, bytes - 4)
   atomicStore(record + SA_STATE, SA_FREE)
   return ERROR_NONE

@@ -207,6 +207,11 @@ export function beginJobs(): void {
   aads = 0
 }
 
+/** Wipes the salts that AEAD jobs had as a part of their nonces; not while jobs wait. */
+export function wipeSalts(): void {
+  memory.fill(block + ASP_WORK + AT_AEADS, 0, (AEAD_QUEUES - QUEUE_GCM_10) * AEAD_QUEUE_BYTES)
+}
+
 /** Runs every cipher kernel that has jobs. */
 export function cipherAll(encrypt: bool): void {
   const counts = block + ASP_WORK + AT_CIPHER_COUNTS
