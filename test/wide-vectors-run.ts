@@ -8,7 +8,14 @@ import {
   SCRATCH_AES_KEYS,
   SCRATCH_AES_WIPE_BYTES,
 } from '../dataplane-as/crypto/scratch.ts'
-import { type CipherMessage, type HashName, hashes, KernelBench } from './kernel-jobs.ts'
+import {
+  type AeadMessage,
+  type AeadName,
+  type CipherMessage,
+  type HashName,
+  hashes,
+  KernelBench,
+} from './kernel-jobs.ts'
 import { KERNEL_MEMORY_BYTES } from './kernel-wasm.ts'
 
 const bench = new KernelBench(undefined, true)
@@ -102,3 +109,61 @@ suite('HMAC', () => {
     })
   }
 })
+
+/** Seals and opens, both compared with node:crypto; afterwards no key stream is left in scratch. */
+function checkAead(name: AeadName, messages: AeadMessage[]): void {
+  const about = messages.map(({ data }) => data.length).join(',')
+  const expected = messages.map(({ key, nonce, aad, data }) => {
+    const algorithm = name === 'aes-gcm' ? `aes-${key.length * 8}-gcm` : name
+    const cipher = createCipheriv(algorithm as 'aes-128-gcm', key, nonce, { authTagLength: 16 }).setAAD(aad)
+    return { data: Buffer.concat([cipher.update(data), cipher.final()]), tag: cipher.getAuthTag() }
+  })
+  bench.clear()
+  const sealed = bench.aead(name, 'seal', messages)
+  const wrong = sealed.findIndex(
+    ({ data, tag }, i) => !expected[i].data.equals(data) || !expected[i].tag.equals(tag),
+  )
+  assert.equal(wrong, -1, `seal, message ${wrong} of lengths ${about}`)
+  bench.clear()
+  const opened = bench.aead(
+    name,
+    'open',
+    messages.map((one, i) => ({ ...one, ...expected[i] })),
+  )
+  const different = opened.findIndex(({ data, ok }, i) => !ok || !Buffer.from(messages[i].data).equals(data))
+  assert.equal(different, -1, `open, message ${different} of lengths ${about}`)
+  const scratch = bench.bytes.subarray(bench.scratch + SCRATCH_AES_KEYS, bench.scratch + KERNEL_SCRATCH_BYTES)
+  assert.ok(scratch.every((byte) => byte === 0))
+}
+
+for (const [name, sizes] of [
+  ['aes-gcm', [16, 24, 32]],
+  ['chacha20-poly1305', [32]],
+] as const) {
+  suite(name, () => {
+    const one = (keyBytes: number, length: number): AeadMessage => ({
+      key: randomBytes(keyBytes),
+      nonce: randomBytes(12),
+      aad: randomBytes(randomInt(2) ? 8 : 12),
+      data: randomBytes(length),
+    })
+    for (const keyBytes of sizes) {
+      test(`${keyBytes * 8} bits: 1 to 130 messages, one key, a few keys, a key each`, () => {
+        const keys = Array.from({ length: 4 }, () => randomBytes(keyBytes))
+        for (const count of [1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 33, 64, 65, 130]) {
+          for (const shared of [0, 1, 4]) {
+            const messages = Array.from({ length: count }, (_, i) => {
+              const message = one(keyBytes, i % 19 === 0 ? randomInt(900, 1600) : randomInt(0, 100))
+              return shared === 0 ? message : { ...message, key: keys[randomInt(shared)] }
+            })
+            checkAead(name, messages)
+          }
+        }
+      })
+    }
+
+    test('every length of one message from 0 to 1100', () => {
+      for (let length = 0; length <= 1100; length += length < 300 ? 1 : 7) checkAead(name, [one(32, length)])
+    })
+  })
+}

@@ -14,13 +14,16 @@ import { AEAD_JOB_BYTES, AEAD_JOB_KEY, AEAD_JOB_OK, AEAD_JOB_TAG, GHASH_TABLE_BY
 import { orderByValue, orderedJob, portion, setOrderedJob } from './order.ts'
 import {
   SCRATCH_AEAD_MASKS,
-  SCRATCH_AES_GCM_BYTES,
   SCRATCH_AES_KEYS,
+  SCRATCH_AES_NARROW_BYTES,
+  SCRATCH_AES_WIPE_BYTES,
   SCRATCH_CTR_BLOCKS,
+  SCRATCH_CTR_BYTES,
   SCRATCH_CTR_COUNTERS,
+  SCRATCH_CTR_LANES,
   SCRATCH_GHASH,
-  SCRATCH_LANES,
 } from './scratch.ts'
+import { wideVectors } from './vectors.ts'
 
 export { GHASH_TABLE_BYTES }
 
@@ -36,11 +39,17 @@ export function gcmPrepare(key: usize, keyBytes: i32, schedule: usize, table: us
   forgetSchedules(scratch)
   for (let lane = 0; lane < AES_GROUP; lane++) {
     setSchedule(scratch, lane, <u32>schedule)
-    store<u32>(scratch + ((<usize>lane) << 2), <u32>blocks + (lane << 4), SCRATCH_LANES)
+    store<u32>(scratch + ((<usize>lane) << 2), <u32>blocks + (lane << 4), SCRATCH_CTR_LANES)
   }
   const rounds = aesRounds(keyBytes)
   sliceKeys(scratch, rounds, AES_GROUP)
-  aesCtrRun(scratch + SCRATCH_LANES, scratch + SCRATCH_CTR_COUNTERS, 1, rounds, scratch + SCRATCH_AES_KEYS)
+  aesCtrRun(
+    scratch + SCRATCH_CTR_LANES,
+    scratch + SCRATCH_CTR_COUNTERS,
+    1,
+    rounds,
+    scratch + SCRATCH_AES_KEYS,
+  )
   ghashPrepare(table, blocks)
   wipe(scratch, 0)
 }
@@ -92,5 +101,10 @@ function tagAt(scratch: usize, i: i32): v128 {
 
 /** Wipes sliced keys, key stream, hash values and the masks of `count` jobs. */
 function wipe(scratch: usize, count: i32): void {
-  memory.fill(scratch + SCRATCH_AES_KEYS, 0, <usize>SCRATCH_AES_GCM_BYTES + ((<usize>count) << 4))
+  memory.fill(
+    scratch + SCRATCH_AES_KEYS,
+    0,
+    wideVectors() ? SCRATCH_AES_WIPE_BYTES : SCRATCH_AES_NARROW_BYTES,
+  )
+  memory.fill(scratch + SCRATCH_CTR_COUNTERS, 0, <usize>SCRATCH_CTR_BYTES + ((<usize>count) << 4))
 }

@@ -35,26 +35,30 @@ export const SCRATCH_AES_WIDE_STATE = 19200
 export const SCRATCH_AES_LANES = 20224
 /** Blocks left in each lane of AES-CBC: 64 u32. */
 export const SCRATCH_AES_LEFT = 20480
+/** Bytes from SCRATCH_AES_KEYS on that kernels of up to 16 lanes use. */
+export const SCRATCH_AES_NARROW_BYTES = 4096
 /** Bytes from SCRATCH_AES_KEYS on that are wiped after a call of AES-CBC. */
 export const SCRATCH_AES_WIPE_BYTES = 16896
 
 // AES-GCM, besides the lanes and keys of AES
 /** Partial blocks of this step: u32 number of them. */
 export const SCRATCH_CTR_PARTIALS = 3780
-/** Nonces of the lanes: 16 of 16 bytes, of which 12 count. */
-export const SCRATCH_CTR_COUNTERS = 7936
-/** Numbers of the blocks in the lanes: 16 u32, then 64 bytes for the kernel. */
-export const SCRATCH_CTR_NUMBERS = 8192
-/** What stands for data that is no whole block: 16 of 16 bytes. */
-export const SCRATCH_CTR_BLOCKS = 8320
+/** Counter blocks of 64 lanes, 16 bytes each; of up to 16 lanes the nonces, of which 12 bytes count. */
+export const SCRATCH_CTR_COUNTERS = 28624
+/** Numbers of the blocks in up to 16 lanes: u32, then 64 bytes for the kernel. */
+export const SCRATCH_CTR_NUMBERS = 28880
+/** What stands for data that is no whole block: 64 of 16 bytes. */
+export const SCRATCH_CTR_BLOCKS = 29648
 /** The partial blocks: lane, address, bytes, unused, 4 u32 each. */
-export const SCRATCH_CTR_PARTIAL = 8576
+export const SCRATCH_CTR_PARTIAL = 30672
+/** Lane addresses of counter mode: 64 u32. */
+export const SCRATCH_CTR_LANES = 31696
 /** GHASH: chaining value, then a group of 4 blocks. */
-export const SCRATCH_GHASH = 8832
+export const SCRATCH_GHASH = 31952
+/** Bytes from SCRATCH_CTR_COUNTERS to the masks, wiped after a call with the masks that were used. */
+export const SCRATCH_CTR_BYTES = 3408
 /** Masks of the tags, one a job in their order: 16 bytes each. */
-export const SCRATCH_AEAD_MASKS = 8912
-/** Bytes from SCRATCH_AES_KEYS to the masks, wiped after a call with the masks that were used. */
-export const SCRATCH_AES_GCM_BYTES = 5072
+export const SCRATCH_AEAD_MASKS = 32032
 
 // ChaCha20-Poly1305; the one-time keys and tags stand at SCRATCH_AEAD_MASKS, 128 of 64 bytes
 /** Key addresses of the ChaCha20 lanes: 4 u32. */
@@ -112,7 +116,7 @@ export const SCRATCH_HASH_BITS = 11936
 
 // GHASH of short messages in lanes
 /** Place of each lane's job in the order: 16 u32. */
-export const SCRATCH_GHASH_PLACES = 3712
+export const SCRATCH_GHASH_PLACES = 3648
 /** The messages, padded in front: 16 of 128 bytes. */
 export const SCRATCH_GHASH_MESSAGES = 17104
 /** Hash values of the lanes: 16 of 16 bytes. */
@@ -121,8 +125,8 @@ export const SCRATCH_GHASH_SUMS = 19152
 export const SCRATCH_GHASH_AREA = 19408
 /** Tables of the hash key for every byte of a block: 8,192 bytes. */
 export const SCRATCH_GHASH_TABLES = 20432
-/** Bytes from SCRATCH_GHASH_MESSAGES on that are wiped after use: all to the end. */
+/** Bytes from SCRATCH_GHASH_MESSAGES on that are wiped after use. */
 export const SCRATCH_GHASH_WIPE_BYTES = 11520
 
 /** Bytes of the scratch area; give it 16-byte alignment. */
-export const KERNEL_SCRATCH_BYTES = 28624
+export const KERNEL_SCRATCH_BYTES = 40224

@@ -109,7 +109,7 @@ function step(lines: Lines, body: () => void): void {
 }
 
 /** Brings blocks to `into`, four lanes of a half at a time: `block` is the expression for the block of an address. */
-function enterLanes(lines: Lines, into: string, block: (address: string) => string): void {
+function enterLanes(lines: Lines, into: string, block: (address: string, lane: number) => string): void {
   loadMasks(lines, LANE_STEPS)
   const x = names('x', ROWS)
   for (let lane = 0; lane < BITS; lane++) {
@@ -119,7 +119,8 @@ function enterLanes(lines: Lines, into: string, block: (address: string) => stri
           const index = lane + BITS * row + (half === 'b' ? 32 : 0)
           lines.add(`const p${row}_${half} = <usize>load<u32>(lanes, ${4 * index}) + at`)
         }
-        set(lines, 'let', x[row], (half) => block(`p${row}_${half}`))
+        const laneOf = (half: Half) => lane + BITS * row + (half === 'b' ? 32 : 0)
+        set(lines, 'let', x[row], (half) => block(`p${row}_${half}`, laneOf(half)))
       }
       swaps(lines, x, LANE_STEPS, BITS)
       for (const row of rows) store(lines, into, row, lane, pair(x[row]))
@@ -277,9 +278,31 @@ function leaveRows(lines: Lines): void {
   }
 }
 
+/** CBC: the block before is added to the one that is encrypted. */
+function chainBlocks(lines: Lines): void {
+  encryptBlocks(
+    lines,
+    (p) => `v128.xor(v128.load(${p}), v128.load(${p}, 16))`,
+    (value) => value,
+  )
+}
+
+/** Counter mode: the encrypted counter blocks are added to the data. */
+function countBlocks(lines: Lines): void {
+  encryptBlocks(
+    lines,
+    (_, lane) => `v128.load(counters, ${16 * lane})`,
+    (value, p) => `v128.xor(${value}, v128.load(${p}, 16))`,
+  )
+}
+
 /** One block in every lane; steps in the order in which they are taken. */
-function encryptBlocks(lines: Lines): void {
-  step(lines, () => enterLanes(lines, 'state', (p) => `v128.xor(v128.load(${p}), v128.load(${p}, 16))`))
+function encryptBlocks(
+  lines: Lines,
+  block: (address: string, lane: number) => string,
+  result: (value: string, address: string) => string,
+): void {
+  step(lines, () => enterLanes(lines, 'state', block))
   step(lines, () => enterRows(lines))
   lines.add(`let key = keys + ${STATE_BYTES}`)
   lines.block('do {', '} while (key < keysEnd)', () => {
@@ -292,7 +315,7 @@ function encryptBlocks(lines: Lines): void {
     lines.add(`key += ${STATE_BYTES}`)
   })
   step(lines, () => lastRows(lines))
-  leaveLanes(lines, (value) => value)
+  leaveLanes(lines, result)
   lines.add('at += 16')
 }
 
@@ -351,7 +374,7 @@ function decryptBlocks(lines: Lines): void {
 }
 
 /** A kernel; `about` says what it does with `blocks`. */
-function kernel(name: string, about: string[], blocks: (lines: Lines) => void): Lines {
+function kernel(name: string, about: string[], blocks: (lines: Lines) => void, more = ''): Lines {
   const lines = new Lines()
   lines.add(
     '/**',
@@ -360,7 +383,7 @@ function kernel(name: string, about: string[], blocks: (lines: Lines) => void): 
     ' */',
   )
   const signature = 'lanes: usize, blocks: i32, rounds: i32, keys: usize, state: usize'
-  lines.block(`export function ${name}(${signature}): void {`, '}', () => {
+  lines.block(`export function ${name}(${signature}${more}): void {`, '}', () => {
     lines.add('let at: usize = 0', `const keysEnd = keys + <usize>rounds * ${STATE_BYTES}`)
     lines.add(`const stateEnd = state + ${STATE_BYTES}`)
     lines.block('do {', '} while (--blocks > 0)', () => blocks(lines))
@@ -443,6 +466,10 @@ export function aesWideFiles(): GeneratedFile[] {
     ` * CBC-encrypts \`blocks\` (>= 1) blocks in place in each of ${LANES} lanes, one message a lane.`,
     ` * \`lanes\`: ${LANES} u32 addresses of the block before the first.`,
   ]
+  const count = [
+    ` * Adds the encrypted blocks of \`counters\`, ${LANES} of 16 bytes, to the data, one block a lane; \`blocks\` is 1.`,
+    ` * \`lanes\`: ${LANES} u32 addresses of the block before the data.`,
+  ]
   const decrypt = [
     ` * CBC-decrypts in place, ${LANES} blocks a step, \`blocks\` (>= 1) steps; every lane moves back by ${LANES} blocks a step.`,
     ' * Within a step the blocks of one message stand in the lanes from last to first, so that a block is',
@@ -454,7 +481,13 @@ export function aesWideFiles(): GeneratedFile[] {
       'aes-wide-encrypt.ts',
       `AES-CBC encryption over ${LANES} lanes.`,
       'AES_MASKS',
-      kernel('aesWideEncryptRun', encrypt, encryptBlocks),
+      kernel('aesWideEncryptRun', encrypt, chainBlocks),
+    ),
+    file(
+      'aes-wide-ctr.ts',
+      `AES in counter mode over ${LANES} lanes.`,
+      'AES_MASKS',
+      kernel('aesWideCtrRun', count, countBlocks, ', counters: usize'),
     ),
     file(
       'aes-wide-decrypt.ts',
