@@ -4,7 +4,7 @@
 import type { Config } from './config/model.ts'
 import type { Effect, GatewayEvent, TunnelEvent } from './effects.ts'
 import { hexSpi, REASONS, renderEndpoint } from './explain.ts'
-import { gatesOf } from './manage/gates.ts'
+import { childGates, ikeGates } from './manage/gates.ts'
 import type { Address, Endpoint } from './ports.ts'
 import type {
   Action,
@@ -239,6 +239,7 @@ export class Reducer {
         this.#effects.push({ kind: 'inherit', from: action.from, to: action.to })
         if (record !== undefined) this.#members.inherited(record, action.from, action.to)
         this.tally.add('ike_sa_rekeys', { tunnel })
+        this.#gatedIke(tunnel, action.to, now)
         return this.#life.log('info', 'IKE SA rekeyed', { tunnel, ikeSa: action.to })
       case 'moved':
         this.#effects.push(action)
@@ -283,15 +284,14 @@ export class Reducer {
     const what = child.replaces === null ? 'Child SA installed' : 'Child SA rekeyed'
     this.#life.log('info', what, { tunnel, ...spis, suite, encapsulation, ikeSa })
     this.tally.add(child.replaces === null ? 'child_sa_setups' : 'child_sa_rekeys', { tunnel })
-    this.#gated(tunnel, gatesOf([child.cipher, child.integrity ?? 'none']))
+    this.#gated(tunnel, childGates(child))
   }
 
   /** An IKE SA with weak cryptography is as loud as a Child SA (config language §5). */
   #gatedIke(tunnel: string, ikeSa: IkeSaId, now: number) {
     if (!this.config.legacyCrypto && this.config.insecureCrypto === null) return
     const sa = this.#engine.ikeSas(now).find(({ id }) => id === ikeSa)
-    if (sa !== undefined)
-      this.#gated(tunnel, gatesOf([sa.encryption, sa.authentication, sa.prf, `group ${sa.dhGroup}`]))
+    if (sa !== undefined) this.#gated(tunnel, ikeGates(sa))
   }
 
   #gated(tunnel: string, gates: string[]) {

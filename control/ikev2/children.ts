@@ -96,6 +96,7 @@ function installOf(
     cipher: suite.cipher,
     integrity: suite.integrity,
     esn: suite.esn,
+    dhGroup: agreed.secrets.length > 0 ? suite.dhGroup : null,
     inbound,
     outbound,
     localSelectors: child.localSelectors,

@@ -22,7 +22,7 @@ const count = (head: string, key: string): Column<Row> => ({
 })
 /** Ciphers that authenticate by themselves stand alone. */
 const suite = ({ encryption, authentication }: Row) =>
-  authentication === null ? String(encryption) : `${encryption}/${authentication}`
+  authentication === 'aead' ? String(encryption) : `${encryption}/${authentication}`
 const inner = (key: string, member: string) => (row: Row) => short((row[key] as Row | null)?.[member] ?? 0)
 
 const TUNNEL: Columns = {

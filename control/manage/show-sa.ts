@@ -2,13 +2,14 @@
 
 import { describeSelector } from '../address.ts'
 import type { Values } from '../config/match.ts'
+import { isAead } from '../config/suites.ts'
 import { hexSpi, renderEndpoint } from '../explain.ts'
 import type { Gateway } from '../gateway.ts'
 import type { IkeSaView } from '../sa/contract.ts'
 import type { SaEntry } from '../tunnel/children.ts'
 import { escapeText, plainNumber } from './escape.ts'
 import { tunnelsNamed } from './find.ts'
-import { gatesOf } from './gates.ts'
+import { childGates, ikeGates } from './gates.ts'
 
 export function showIkeSas(gateway: Gateway, values: Values) {
   const names = new Set(tunnelsNamed(gateway, values.maybe('name')).map(({ config }) => config.name))
@@ -46,7 +47,7 @@ function ikeSaRow(sa: IkeSaView, detail: boolean) {
     dhGroup,
     additionalKe,
     rekeyIn: sa.rekeyIn,
-    gate: gatesOf([encryption, authentication, prf, `group ${dhGroup}`]),
+    gate: ikeGates(sa),
   }
   return detail ? { ...row, id: sa.id, nat: sa.nat, children: sa.children } : row
 }
@@ -73,8 +74,9 @@ export function ipsecSaRow(gateway: Gateway, entry: SaEntry) {
     ikeSa: entry.ikeSa,
     class: null,
     encryption: entry.cipher,
-    authentication: entry.integrity,
+    authentication: isAead(entry.cipher) ? 'aead' : entry.integrity,
     esn: entry.esn,
+    dhGroup: entry.dhGroup,
     selectors: {
       source: entry.source.map(describeSelector),
       destination: entry.destination.map(describeSelector),
@@ -85,7 +87,7 @@ export function ipsecSaRow(gateway: Gateway, entry: SaEntry) {
     sending: gateway.dataplane.children.isSending(entry),
     softIn: secondsUntil(entry.softAt, now),
     hardIn: secondsUntil(entry.hardAt, now),
-    gate: gatesOf([entry.cipher, entry.integrity]),
+    gate: childGates(entry),
   }
 }
 

@@ -13,7 +13,7 @@ import { deviceOf, staticRoutes, tunnelsOfRoutes } from '../tunnel/plan.ts'
 import { causeOf, type KeptReport, stateOf, type Tunnel, type TunnelState } from '../tunnel/record.ts'
 import { escapeText, plainNumber, safeValue } from './escape.ts'
 import { tunnelsNamed } from './find.ts'
-import { gatesOf } from './gates.ts'
+import { childGates, ikeGates } from './gates.ts'
 import { ipsecSaRow } from './show-sa.ts'
 
 export function showTunnels(gateway: Gateway, values: Values) {
@@ -80,10 +80,7 @@ function identityText(id: Identity | 'any'): string {
 function tunnelGates(name: string, sas: Sas): string[] {
   const entries = sas.ipsec.get(name) ?? []
   const ike = sas.ike.get(name) ?? []
-  const items = ike.flatMap((sa) =>
-    gatesOf([sa.encryption, sa.authentication, sa.prf, `group ${sa.dhGroup}`]),
-  )
-  return [...new Set([...items, ...entries.flatMap((entry) => gatesOf([entry.cipher, entry.integrity]))])]
+  return [...new Set([...ike.flatMap(ikeGates), ...entries.flatMap(childGates)])]
 }
 
 /** What each mode is and costs (features: circuit-based and economical path). */

@@ -96,6 +96,8 @@ export type ChildInstall = {
   cipher: EspCipher
   integrity: Integrity | null
   esn: boolean
+  /** group of its own Diffie-Hellman exchange; null or left out: it had none */
+  dhGroup?: DhGroup | null
   inbound: { encryptionKey: Uint8Array; integrityKey: Uint8Array }
   outbound: { encryptionKey: Uint8Array; integrityKey: Uint8Array }
   localSelectors: TrafficSelector[]

@@ -16,6 +16,7 @@ export type SaEntry = {
   cipher: EspCipher
   integrity: string
   esn: boolean
+  dhGroup: number | null // of its own key exchange
   source: TrafficSelector[]
   destination: TrafficSelector[]
   child: ChildSaId | null // null: manual
@@ -190,6 +191,7 @@ export class Children {
     const ref = direction === 'in' ? this.#card.addInbound(sa) : this.#card.addOutbound(sa)
     return this.#enter({
       ...visible(sa, child.tunnel, direction),
+      dhGroup: child.dhGroup ?? null,
       child: child.child,
       ikeSa: child.ikeSa,
       ref,
@@ -214,6 +216,7 @@ export class Children {
     const never = { softAt: Number.POSITIVE_INFINITY, hardAt: Number.POSITIVE_INFINITY }
     return this.#enter({
       ...visible(sa, name, direction),
+      dhGroup: null,
       child: null,
       ikeSa: null,
       ref,
