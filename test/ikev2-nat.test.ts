@@ -23,6 +23,32 @@ function natBed(common: Partial<PeerConfig> = {}, options: Partial<EngineOptions
 
 const times = (side: Side): number[] => side.keepalives.map((each) => each.at)
 
+describe('forged NAT detection', () => {
+  // NAT_DETECTION_SOURCE_IP and _DESTINATION_IP in the request, the same in the answer: proto 0, no SPI, type
+  const TYPES = [0x04, 0x05]
+  for (const message of ['request', 'answer'] as const)
+    for (const type of TYPES)
+      test(`H1 notify 0x40${type.toString(16).padStart(2, '0')} changed in the ${message}: no SA at all, for the message was signed as it left`, () => {
+        const bed = new IkeBed().configure(peerA({ dpd: null }), peerB({ dpd: null }))
+        bed.a.initiate()
+        bed.computeAll()
+        if (message === 'answer') {
+          bed.deliver()
+          bed.computeAll()
+        }
+        const [flight] = bed.flights
+        const data = Buffer.from(flight.datagram.data)
+        const at = data.indexOf(Buffer.of(0, 0, 0x40, type))
+        assert.ok(at > 0)
+        data[at + 4]! ^= 1
+        flight.datagram = { ...flight.datagram, data: new Uint8Array(data) }
+        bed.settle()
+        bed.run(60_000)
+        assert.equal(bed.a.failed[0]?.reason, 'auth-failed')
+        assert.deepEqual([bed.a.installed.size, bed.b.installed.size], [0, 0])
+      })
+})
+
 describe('keepalives', () => {
   test('from behind the NAT, every 20 s of silence, between the ports in use', () => {
     const bed = natBed()

@@ -10,14 +10,21 @@ import type { ForeignDatagram } from '../bindings/control-inbox.ts'
 import { Arena } from '../bindings/linux/arena.ts'
 import { READY_DEVICE } from '../bindings/linux/asp-io.ts'
 import { attachSteering, type Instruction } from '../bindings/linux/bpf.ts'
-import { IPPROTO_AH, IPPROTO_ESP, MSG_DONTWAIT } from '../bindings/linux/constants.ts'
+import {
+  AF_INET,
+  IPPROTO_AH,
+  IPPROTO_ESP,
+  IPPROTO_UDP,
+  MSG_DONTWAIT,
+  SOCK_RAW,
+} from '../bindings/linux/constants.ts'
 import { Datagrams } from '../bindings/linux/datagrams.ts'
 import { createLinuxMachine } from '../bindings/linux/machine.ts'
 import { closeRaw, openRaw, type RawFamily, shareRaw } from '../bindings/linux/raw.ts'
 import { LinuxRoutes } from '../bindings/linux/routes.ts'
 import { putSockaddr } from '../bindings/linux/sockaddr.ts'
 import { LinuxSockets } from '../bindings/linux/sockets.ts'
-import { close, read, recvmsg, watchReadable, write } from '../bindings/linux/syscalls.ts'
+import { close, read, recvmsg, sendmsg, socket, watchReadable, write } from '../bindings/linux/syscalls.ts'
 import { createTun } from '../bindings/linux/tun.ts'
 import { closeUdp, openUdp, steerUdp, type UdpFamily } from '../bindings/linux/udp.ts'
 import type { IkeDatagram } from '../control/ports.ts'
@@ -110,6 +117,25 @@ function deviceTests(): void {
     )
     routes.close()
   })
+}
+
+/** One datagram from port 9999 to port 4500 with the checksum as given: the kernel leaves a raw socket's alone. */
+function sendCrafted(address: string, checksum: number, payload: Uint8Array): void {
+  const arena = new Arena(4096)
+  const fd = socket(AF_INET, SOCK_RAW, IPPROTO_UDP)
+  assert.ok(fd >= 0)
+  const length = putSockaddr(arena, 64, { address, port: 0 })
+  const header = [9_999, 4_500, 8 + payload.length, checksum]
+  for (const [at, value] of header.entries()) arena.view.setUint16(192 + 2 * at, value)
+  arena.bytes.set(payload, 200)
+  arena.setWord(0, arena.address(64))
+  arena.setInt(8, length)
+  arena.setWord(16, arena.address(128))
+  arena.setWord(24, 1)
+  arena.setWord(128, arena.address(192))
+  arena.setWord(136, 8 + payload.length)
+  assert.equal(sendmsg(fd, arena.address(0), 0), 8 + payload.length)
+  close(fd)
 }
 
 /** Reads the next UDP packet of the device and writes it back with addresses and ports exchanged. */
@@ -277,6 +303,21 @@ function socketTests(): void {
     assert.deepEqual(foreign[0], { local: { address: '10.255.0.2', port: 4500 }, remote, tos: 0, data: esp })
     assert.deepEqual([sockets.counters.foreign, sockets.counters.inboxFull], [1, 1])
     sender.close()
+  })
+
+  test('H6 a UDP checksum of zero is taken (RFC 3948 §2.1), a wrong one is dropped', async () => {
+    received.length = 0
+    for (const [mark, checksum] of [
+      [1, 0],
+      [2, 0xdead],
+      [3, 0],
+    ])
+      sendCrafted('10.255.0.2', checksum, Uint8Array.of(0, 0, 0, 0, mark, ...Array(27).fill(0)))
+    await until(() => received.some(({ data }) => data[0] === 3))
+    assert.deepEqual(
+      received.map(({ data }) => data[0]),
+      [1, 3],
+    )
   })
 
   test('a keepalive leaves from the NAT traversal port as one byte, in either family', async () => {
