@@ -6,12 +6,13 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type Bed, type BedOptions, interopTest, withBed } from './bed.ts'
 import { AES128_SHA1, OUR_FILES, ourConfig, swanConfig } from './config.ts'
 import {
-  type Behind,
   INSIDE_ADDRESS,
   insertNat,
+  insertTwoNats,
   MAPPED_PORTS,
   type NatBox,
   type NatOptions,
+  type Side,
 } from './nat-network.ts'
 
 const PINGS = 5
@@ -50,7 +51,7 @@ function configsOf({ behind, policy = [], globals, swan = (text) => text }: Opti
   }
 }
 
-async function begin(bed: Bed, behind: Behind): Promise<void> {
+async function begin(bed: Bed, behind: Side): Promise<void> {
   if (behind === 'right') bed.peer.swanctl('--initiate', '--child', 'net')
   await bed.reach('up')
 }
@@ -84,6 +85,16 @@ for (const behind of ['left', 'right'] as const)
           assert.match(bed.peer.log(), found)
         }),
     )
+
+interopTest('both are behind a NAT, its NAT forwards ports', () => {
+  const options = { behind: 'left', remaps: true } as const
+  return withBed({ ...configsOf(options), files: OUR_FILES, prepare: insertTwoNats }, async (bed) => {
+    await begin(bed, 'left')
+    await pingBothWays(bed)
+    assert.match(bed.peer.log(), /local host is behind NAT/)
+    assert.match(bed.peer.log(), /remote host is behind NAT/)
+  })
+})
 
 interopTest(
   'its NAT forgets it under traffic: we follow its packets, and a forged one does not move us',
@@ -172,7 +183,7 @@ async function until(isDone: () => Promise<boolean>, what: string): Promise<void
 }
 
 /** Pings go on until so many of a burst come back. */
-async function flowing(bed: Bed, from: Behind): Promise<void> {
+async function flowing(bed: Bed, from: Side): Promise<void> {
   const deadline = performance.now() + PATIENCE
   while ((await bed.ping(from, FLOWING)) < FLOWING)
     assert.ok(performance.now() < deadline, `no traffic again\n${bed.peer.log().slice(-3000)}`)
