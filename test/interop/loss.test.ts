@@ -43,7 +43,7 @@ async function renewed(bed: Bed, before: Set<unknown>): Promise<void> {
 /** The peer may still have to learn which SA is gone. */
 async function flowing(bed: Bed, from: 'left' | 'right'): Promise<void> {
   const deadline = performance.now() + PATIENCE
-  while ((await bed.ping(from, PINGS)) < PINGS)
+  while ((await bed.ping(from, PINGS, 1_000)) < PINGS)
     assert.ok(performance.now() < deadline, `no traffic from the ${from}: ${bed.peer.log().slice(-3000)}`)
 }
 

@@ -16,7 +16,7 @@ import {
 } from './nat-network.ts'
 
 const PINGS = 5
-const PATIENCE = 30_000 // ms
+const PATIENCE = 60_000 // ms
 /** pings answered in a row after which traffic flows again */
 const FLOWING = 5
 
@@ -185,6 +185,6 @@ async function until(isDone: () => Promise<boolean>, what: string): Promise<void
 /** Pings go on until so many of a burst come back. */
 async function flowing(bed: Bed, from: Side): Promise<void> {
   const deadline = performance.now() + PATIENCE
-  while ((await bed.ping(from, FLOWING)) < FLOWING)
+  while ((await bed.ping(from, FLOWING, 1_000)) < FLOWING)
     assert.ok(performance.now() < deadline, `no traffic again\n${bed.peer.log().slice(-3000)}`)
 }

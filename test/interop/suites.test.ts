@@ -8,7 +8,7 @@ import { type Bed, interopTest, withBed } from './bed.ts'
 import { AES128_SHA1, OUR_FILES, type OurOptions, ourConfig, type Suite, swanConfig } from './config.ts'
 
 const PINGS = 3
-const PATIENCE = 20_000 // ms
+const PATIENCE = 60_000 // ms
 const GATES = ['legacy-crypto permit', 'insecure-crypto permit "interop"']
 
 type Role = OurOptions['role']
