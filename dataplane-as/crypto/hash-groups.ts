@@ -152,6 +152,7 @@ function moveOn(bytes: u32): void {
   v128.store(table, i32x4.add(v128.load(table), step))
   v128.store(table, i32x4.add(v128.load(table, 16), step), 16)
   v128.store(table, i32x4.add(v128.load(table, 32), step), 32)
+  v128.store(table, i32x4.add(v128.load(table, 48), step), 48)
 }
 
 /** The last block or two: the rest of the data, 0x80, zeros, the length with the padded key before it. */

@@ -113,12 +113,14 @@ function lendAddresses(): void {
 /** Hashes as many blocks as every busy lane has left. Returns the lanes that ended a stretch, one bit each. */
 function stepLanes(): i32 {
   const left = scratch + SCRATCH_HASH_LEFT
-  const two = i32x4.min_u(v128.load(left), i32x4.min_u(v128.load(left, 16), v128.load(left, 32)))
+  const low = i32x4.min_u(v128.load(left), v128.load(left, 16))
+  const high = i32x4.min_u(v128.load(left, 32), v128.load(left, 48))
+  const two = i32x4.min_u(low, high)
   const pair = i32x4.min_u(two, v128.shuffle<i32>(two, two, 2, 3, 0, 1))
   const blocks = min<u32>(i32x4.extract_lane(pair, 0), i32x4.extract_lane(pair, 1))
   hashBlocks(scratch + SCRATCH_HASH_LANES, <i32>blocks, scratch + SCRATCH_HASH_STATES)
-  const low = advance(blocks, 0) | (advance(blocks, 16) << 4)
-  return low | (advance(blocks, 32) << 8)
+  const first = advance(blocks, 0) | (advance(blocks, 16) << 4)
+  return first | (advance(blocks, 32) << 8) | (advance(blocks, 48) << 12)
 }
 
 /** Moves the four lanes at `offset` of the tables on; free lanes stay free. */

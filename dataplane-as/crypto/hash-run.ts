@@ -8,6 +8,7 @@
 import { SHA_BYTE_SWAP, SHA512_BYTE_SWAP } from './constants.ts'
 import { LAST_BLOCKS_64, LAST_BLOCKS_128 } from './generated/hash-constants.ts'
 import { md5Last, md5Run, md5Words } from './generated/md5-lanes.ts'
+import { md5WideLast, md5WideRun, md5WideWords } from './generated/md5-wide.ts'
 import { sha1Last, sha1Run, sha1Words } from './generated/sha1-lanes.ts'
 import { sha256Last, sha256Run, sha256Words } from './generated/sha256-lanes.ts'
 import { sha512Last, sha512Run, sha512Words } from './generated/sha512-lanes.ts'
@@ -23,13 +24,16 @@ import {
   SCRATCH_HASH_TAILS,
   SCRATCH_HASH_WORDS,
 } from './scratch.ts'
+import { wideVectors } from './vectors.ts'
 
 /** Lanes that the tables have room for, a whole number of vectors. */
-export const MOST_LANES = 12
+export const MOST_LANES = 16
 
 // The hash at work; one call at a time in an instance.
 export let hash: i32 = 0
 export let lanes: i32 = 0
+/** kernels for engines that join vectors */
+let joined: bool = false
 /** words of the chaining value, and of the digest */
 export let words: i32 = 0
 export let digest: i32 = 0
@@ -45,7 +49,8 @@ export let scratch: usize = 0
 /** Prepares for messages of `which` (HASH_*); returns the number of lanes. `area`: the scratch area. */
 export function beginHash(which: i32, area: usize): i32 {
   hash = which
-  lanes = which === HASH_MD5 ? MOST_LANES : which === HASH_SHA1 ? 8 : 4
+  joined = wideVectors()
+  lanes = lanesOf(which)
   words = stateWords(which)
   digest = digestWords(which)
   wide = isWide(which)
@@ -56,6 +61,11 @@ export function beginHash(which: i32, area: usize): i32 {
   memory.fill(scratch + SCRATCH_HASH_OUTER_WORDS, 0, row << 4)
   padOuter()
   return lanes
+}
+
+function lanesOf(which: i32): i32 {
+  if (which === HASH_MD5) return joined ? 16 : 12
+  return which === HASH_SHA1 ? 8 : 4
 }
 
 /** The rows behind the digest in the outer block: 0x80, zeros, the bits of padded key and digest. */
@@ -80,7 +90,8 @@ export function fillRow(to: usize, value: u64): void {
 /** Hashes `blocks` blocks from each of the lane addresses at `table`, which stay as they are. */
 export function hashBlocks(table: usize, blocks: i32, states: usize): void {
   const schedule = scratch + SCRATCH_HASH_WORDS
-  if (hash === HASH_MD5) md5Run(table, blocks, states, schedule)
+  if (hash === HASH_MD5 && joined) md5WideRun(table, blocks, states, schedule)
+  else if (hash === HASH_MD5) md5Run(table, blocks, states, schedule)
   else if (hash === HASH_SHA1) sha1Run(table, blocks, states, schedule)
   else if (hash === HASH_SHA256) sha256Run(table, blocks, states, schedule)
   else sha512Run(table, blocks, states, schedule)
@@ -88,7 +99,8 @@ export function hashBlocks(table: usize, blocks: i32, states: usize): void {
 
 /** Hashes the block that stands as words in the rows of `schedule`. */
 export function hashWords(states: usize, schedule: usize): void {
-  if (hash === HASH_MD5) md5Words(states, schedule)
+  if (hash === HASH_MD5 && joined) md5WideWords(states, schedule)
+  else if (hash === HASH_MD5) md5Words(states, schedule)
   else if (hash === HASH_SHA1) sha1Words(states, schedule)
   else if (hash === HASH_SHA256) sha256Words(states, schedule)
   else sha512Words(states, schedule)
@@ -101,7 +113,8 @@ export function lastMask(rest: u32): usize {
 
 /** Reads the last blocks at the addresses of `table` as words, cut and marked by `masks`. */
 export function readLast(table: usize, masks: usize, schedule: usize): void {
-  if (hash === HASH_MD5) md5Last(table, masks, schedule)
+  if (hash === HASH_MD5 && joined) md5WideLast(table, masks, schedule)
+  else if (hash === HASH_MD5) md5Last(table, masks, schedule)
   else if (hash === HASH_SHA1) sha1Last(table, masks, schedule)
   else if (hash === HASH_SHA256) sha256Last(table, masks, schedule)
   else sha512Last(table, masks, schedule)

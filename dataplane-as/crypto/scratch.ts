@@ -86,8 +86,8 @@ export const SCRATCH_POLY_BUFFERS = 4656
 /** Bytes from SCRATCH_CHACHA_STATE on that are wiped after a call. */
 export const SCRATCH_CHACHA_BYTES = 944
 
-// Hashes; a row has one word of every lane: 48 bytes for MD5, 32 for SHA-1, SHA-384 and SHA-512, 16 for SHA-256
-/** Lane addresses: 12 u32, as all tables of lanes, with room for 16. */
+// Hashes; a row has one word of every lane: 48 or 64 bytes for MD5, 32 for SHA-1, SHA-384 and SHA-512, 16 for SHA-256
+/** Lane addresses: at most 16 u32, as in all tables of lanes. */
 export const SCRATCH_HASH_LANES = 3584
 /** Blocks left in each lane. */
 export const SCRATCH_HASH_LEFT = 3648
@@ -105,14 +105,14 @@ export const SCRATCH_HASH_OUTER_STATES = 4160
 export const SCRATCH_HASH_WORDS = 4416
 /** Message schedule of the outer hashes. */
 export const SCRATCH_HASH_OUTER_WORDS = 6976
-/** Tail buffers: 12 of 192 bytes or 4 of 384 (the last blocks of a message), then 32 to spare. */
+/** Tail buffers: 16 of 192 bytes or 4 of 384 (the last blocks of a message), then 32 to spare. */
 export const SCRATCH_HASH_TAILS = 9536
 /** Bytes of all tail buffers. */
-export const SCRATCH_HASH_TAIL_BYTES = 2336
+export const SCRATCH_HASH_TAIL_BYTES = 3104
 /** Groups of messages: address of the mask of each lane's last block, u32. */
-export const SCRATCH_HASH_MASKS = 11872
+export const SCRATCH_HASH_MASKS = 12640
 /** Length of each lane's message in bits, u32. */
-export const SCRATCH_HASH_BITS = 11936
+export const SCRATCH_HASH_BITS = 12704
 
 // GHASH of short messages in lanes
 /** Place of each lane's job in the order: 16 u32. */
