@@ -8,6 +8,7 @@ import {
   SCRATCH_AES_KEYS,
   SCRATCH_AES_WIPE_BYTES,
 } from '../dataplane-as/crypto/scratch.ts'
+import { runDes } from './des-jobs.ts'
 import {
   type AeadMessage,
   type AeadName,
@@ -88,6 +89,49 @@ suite('AES-CBC over 64 lanes', () => {
       assert.ok(bench.bytes.subarray(keys, keys + SCRATCH_AES_WIPE_BYTES).every((byte) => byte === 0))
     }
   })
+})
+
+suite('DES-CBC and 3DES-CBC over 256 lanes', () => {
+  for (const keyBytes of [8, 24]) {
+    test(`${keyBytes * 8} bits: 1 to 300 messages, under one key and under many`, () => {
+      for (const [count, used] of [
+        [1, 1],
+        [12, 12],
+        [30, 2],
+        [70, 1],
+        [100, 100],
+        [300, 7],
+      ]) {
+        const keys = Array.from({ length: used }, () => randomBytes(keyBytes))
+        const messages = Array.from({ length: count }, (_, i) => ({
+          key: keys[i % used],
+          iv: randomBytes(8),
+          data: randomBytes(8 * (i % 29 === 3 ? randomInt(150, 400) : randomInt(0, 24))),
+        }))
+        const sealed = messages.map(({ key, iv, data }) => {
+          const triple = keyBytes === 8 ? Buffer.concat([key, key, key]) : key
+          const cipher = createCipheriv('des-ede3-cbc', triple, iv).setAutoPadding(false)
+          return Buffer.concat([cipher.update(data), cipher.final()])
+        })
+        const encrypted = runDes(bench, 'encrypt', messages)
+        assert.equal(
+          encrypted.findIndex((bytes, i) => !sealed[i].equals(bytes)),
+          -1,
+          'encrypt',
+        )
+        const opened = runDes(
+          bench,
+          'decrypt',
+          messages.map((message, i) => ({ ...message, data: sealed[i] })),
+        )
+        assert.equal(
+          opened.findIndex((bytes, i) => !messages[i].data.equals(bytes)),
+          -1,
+          'decrypt',
+        )
+      }
+    })
+  }
 })
 
 suite('HMAC', () => {

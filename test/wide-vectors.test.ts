@@ -19,6 +19,6 @@ for (const flag of ['--experimental-wasm-revectorize', '--no-experimental-wasm-r
       env: environment,
     })
     assert.equal(child.status, 0, `${child.stdout}\n${child.stderr}`)
-    assert.match(child.stdout, /^(#|ℹ) pass 19$/m)
+    assert.match(child.stdout, /^(#|ℹ) pass 21$/m)
   })
 }

@@ -4,12 +4,12 @@
  * The job record is that of job.ts, with blocks of 8 bytes and an IV of 8 bytes directly before the first.
  * The schedule is made by desExpandKey or tdesExpandKey (des.ts).
  *
- * Three kernels share the work, all in constant time. A step of the bitsliced one works on 128 blocks and costs
+ * The kernels are all in constant time. A step of the bitsliced one works on 128 blocks and costs
  * the same however few of its lanes hold messages; one of the byte kernel works on 16; the last one works on
  * one. Encryption gives every message a lane, since its blocks depend on each other, longest first; a lane that
  * has finished gets the next message. When lanes run out of messages, what is left goes to the narrower kernel
  * as soon as that is faster (SLICED_LEAST, BYTES_LEAST). Decryption gives every block a lane, from the last
- * block of a message to its first.
+ * block of a message to its first; where vectors are joined (vectors.ts), 256 blocks a step.
  *
  * Nothing but the scratch area says where encryption stands: `runSliced` can be left after any step, and goes
  * on with the lanes as they are when it is called with more jobs in the order. Who wants to keep lanes alive
@@ -37,19 +37,24 @@ import {
   DES_SCHEDULES,
   DES_SORTED,
   DES_STATE,
+  DES_WIDE,
   DES_WIPE_BYTES,
 } from './des-scratch.ts'
 import { DES_SCHEDULE_ROUNDS } from './des-sizes.ts'
 import { desBytesDecrypt, desBytesEncrypt, desBytesKeys } from './generated/des-bytes.ts'
 import { desSingleEncrypt, desSingleKeys } from './generated/des-single.ts'
 import { desSlicedDecrypt, desSlicedEncrypt, desSlicedKeys } from './generated/des-sliced.ts'
+import { desWideDecrypt, desWideKeys } from './generated/des-wide.ts'
 import { CIPHER_JOB_BLOCKS, CIPHER_JOB_BYTES, CIPHER_JOB_DATA, CIPHER_JOB_SCHEDULE } from './job.ts'
 import { orderByLength, orderByValue, orderedJob, portion } from './order.ts'
+import { wideVectors } from './vectors.ts'
 
 /** Lanes of the byte kernel. */
 const BYTES_LANES = 16
 /** From this many messages or blocks on the bitsliced kernel is faster than the byte kernel. */
 const SLICED_LEAST = 33
+/** From this many blocks on the kernel for joined vectors is faster than the other bitsliced one. */
+const WIDE_LEAST = 145
 /** From this many messages on the byte kernel is faster than the kernel of one message. */
 const BYTES_LEAST = 4
 
@@ -201,7 +206,7 @@ function runSingle(lane: i32, passes: i32, scratch: usize): void {
   desSingleEncrypt(before, <i32>blocksLeft(scratch, lane), passes, keys)
 }
 
-/** Decrypts the jobs of SCRATCH_ORDER: 128 blocks a step, the last ones 16 a step if that is faster. */
+/** Decrypts the jobs of SCRATCH_ORDER: 256 or 128 blocks a step, the last ones 16 a step if that is faster. */
 function decryptOrdered(count: i32, passes: i32, scratch: usize): void {
   let blocks: u64 = 0
   for (let i = 0; i < count; i++) blocks += load<u32>(orderedJob(scratch, i), CIPHER_JOB_BLOCKS)
@@ -212,7 +217,7 @@ function decryptOrdered(count: i32, passes: i32, scratch: usize): void {
   let changed = true
   while (blocks > 0) {
     const last = width
-    width = blocks >= <u64>SLICED_LEAST ? DES_LANES : BYTES_LANES
+    width = widthFor(blocks)
     if (width !== last) changed = true
     const filled = <i32>min<u64>(blocks, <u64>width)
     for (let lane = 0; lane < filled; ) {
@@ -233,12 +238,21 @@ function decryptOrdered(count: i32, passes: i32, scratch: usize): void {
   }
 }
 
+/** The lanes of the kernel that is the fastest for `blocks` blocks at once. */
+function widthFor(blocks: u64): i32 {
+  if (blocks >= <u64>WIDE_LEAST && wideVectors()) return DES_WIDE
+  return blocks >= <u64>SLICED_LEAST ? DES_LANES : BYTES_LANES
+}
+
 /** Decrypts one block in each of `width` lanes. */
 function decryptStep(width: i32, changed: bool, passes: i32, scratch: usize): void {
   const keys = scratch + DES_KEYS
   const state = scratch + DES_STATE
   const sorted = scratch + DES_SORTED
-  if (width === DES_LANES) {
+  if (width === DES_WIDE) {
+    if (changed) desWideKeys(scratch + DES_SCHEDULES, passes, keys, sorted)
+    desWideDecrypt(scratch + DES_ADDRESSES, passes, keys, state, sorted, scratch + DES_CHAIN)
+  } else if (width === DES_LANES) {
     if (changed) desSlicedKeys(scratch + DES_SCHEDULES, passes, keys, sorted)
     desSlicedDecrypt(scratch + DES_ADDRESSES, passes, keys, state, sorted, scratch + DES_CHAIN)
   } else {

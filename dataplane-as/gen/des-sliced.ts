@@ -1,5 +1,9 @@
 /**
- * Writes the bitsliced DES kernel: 128 blocks in 128 lanes, one vector for every bit.
+ * Writes the bitsliced DES kernels: 128 blocks in 128 lanes, one vector for every bit, and 256 blocks in 256 lanes.
+ *
+ * The wide kernel does all twice side by side, for lanes 0 to 127 (a) and 128 to 255 (b): the two vectors of a bit stand
+ * next to each other in memory, and the same lines are written for both, so that an engine can join them to
+ * 256 bits (aes-wide.ts tells more of that).
  *
  * Layout. The state is 64 vectors in memory, bits 0 to 31 of the left half and then those of the right; IP and
  * its inverse are in the places to which the bits are moved on the way in and out. A lane is a bit of every
@@ -18,43 +22,22 @@
 import { circuits } from './des-circuits.ts'
 import { type DesOp, shifted } from './des-gates.ts'
 import { pairOf, shuffle } from './des-shuffle.ts'
-import { expansion, initialPermutation, P, PC1, PC2, rotations, sboxes } from './des-tables.ts'
-import { constant, type Vector, vectorList } from './des-vectors.ts'
+import { expansion, initialPermutation, P, PC1, PC2, rotations } from './des-tables.ts'
+import { type Constant, constant, type Vector, vectorList } from './des-vectors.ts'
+import { CONFLICTS, inverted, ZEROS } from './des-zeros.ts'
 import { type GeneratedFile, header, Lines, names } from './text.ts'
 
-/** Bytes of the sliced form of one key. */
-const KEY_BYTES = 2 * 56 * 16
-
-const bitOf = (x: number, i: number): number => (x >> (5 - i)) & 1
-
-/** For each S-box an input for which it gives 0. */
-const ZEROS = findZeros()
-/** Inputs of S-boxes, as 6 · box + input, that do not arrive as ZEROS wants them. */
-const CONFLICTS = conflicts(ZEROS)
-
-/** Whether bit `n` of a half is kept inverted under `zeros`: as the S-box has it whose inputs 1 to 4 are its nibble. */
-function inverted(zeros: readonly number[], n: number): number {
-  return bitOf(zeros[n >> 2], 1 + (n & 3))
-}
-
-function conflicts(zeros: readonly number[]): number[] {
-  return Array.from({ length: 48 }, (_, k) => k).filter((k) => {
-    const [box, i] = [Math.floor(k / 6), k % 6]
-    return bitOf(zeros[box], i) !== inverted(zeros, expansion(box, i))
-  })
-}
-
-function findZeros(): number[] {
-  const choices = sboxes.map((box) => box.flatMap((value, x) => (value === 0 ? [x] : [])))
-  let best: number[] = []
-  let least = Number.POSITIVE_INFINITY
-  for (let n = 0; n < 4 ** 8; n++) {
-    const zeros = choices.map((list, box) => list[(n >> (2 * box)) & 3])
-    const wrong = conflicts(zeros).length
-    if (wrong < least) [best, least] = [zeros, wrong]
-  }
-  return best
-}
+/** Halves: one for the kernel of 128 lanes, two for that of 256. */
+type Halves = readonly ['_'] | readonly ['a', 'b']
+type Half = Halves[number]
+/** Offset of vector `n` of a half. */
+type Place = (n: number, half: Half) => number
+const placeIn =
+  (halves: Halves): Place =>
+  (n, half) =>
+    16 * (halves.length * n + (half === 'b' ? 1 : 0))
+/** Vectors of the sliced form of one key. */
+const KEY_VECTORS = 2 * 56
 
 /** Bits of the block that are kept inverted: the 8 bytes of a block, twice. */
 function invertedBytes(): Vector {
@@ -66,8 +49,7 @@ function invertedBytes(): Vector {
   return bytes
 }
 
-const starts = rotations.map((places) => 16 * places)
-/** Vectors of the u16 offsets `starts`, 8 a vector. */
+/** Vectors of u16 offsets, 8 a vector. */
 const offsets = (list: readonly number[]): Vector[] =>
   [0, 8].map((from) => list.slice(from, from + 8).flatMap((value) => [value & 255, value >> 8]))
 
@@ -79,43 +61,63 @@ const MASKS = constant(
 const INVERTED = constant('DES_SLICED_INVERTED', 'bits of the block that are kept inverted', [
   invertedBytes(),
 ])
-const ROTATIONS = constant(
-  'DES_SLICED_ROTATIONS',
-  'offsets (u16) at which the keys of the 16 rounds begin, for encryption and for decryption',
-  [...offsets(starts), ...offsets(starts.toReversed())],
-)
+const rotationsOf = (halves: Halves): Constant => {
+  const starts = rotations.map((places) => 16 * halves.length * places)
+  return constant(
+    ROTATIONS,
+    'offsets (u16) at which the keys of the 16 rounds begin, for encryption and for decryption',
+    [...offsets(starts), ...offsets(starts.toReversed())],
+  )
+}
+const ROTATIONS = 'DES_SLICED_ROTATIONS'
 
 const vectorGate: Record<DesOp, string> = { '&': 'and', '|': 'or', '^': 'xor', '&~': 'andnot' }
 
-/** Offset of a bit of C and D (0 to 55) in a key that begins where the round's rotation does. */
-const keyOffset = (bit: number): number => 16 * (bit < 28 ? bit : bit + 28)
+/** Vector of a bit of C and D (0 to 55) in a key that begins where the round's rotation does. */
+const keyVector = (bit: number): number => (bit < 28 ? bit : bit + 28)
 
 /** The value of an input of an S-box. */
-function inputOf(box: number, i: number, right: string, key: string): string {
-  const state = `v128.load(${right}, ${16 * expansion(box, i)})`
-  const value = `v128.xor(${state}, v128.load(${key}, ${keyOffset(PC2[6 * box + i] - 1)}))`
-  return CONFLICTS.includes(6 * box + i) ? `v128.not(${value})` : value
+function inputOf(box: number, i: number, right: string, key: string, place: Place, half: Half): string {
+  const state = `v128.load(${right}, ${place(expansion(box, i), half)})`
+  const bit = `v128.load(${key}, ${place(keyVector(PC2[6 * box + i] - 1), half)})`
+  return CONFLICTS.includes(6 * box + i)
+    ? `v128.not(v128.xor(${state}, ${bit}))`
+    : `v128.xor(${state}, ${bit})`
 }
 
 /** One S-box of a round: reads the half at `right` and the key at `key`, changes the half at `left`. */
-function substitute(lines: Lines, tag: string, box: number, left: string, right: string, key: string): void {
+function substitute(
+  lines: Lines,
+  halves: Halves,
+  tag: string,
+  box: number,
+  left: string,
+  right: string,
+  key: string,
+): void {
+  const place = placeIn(halves)
   const known = new Set<string>()
-  const operand = (name: string): string => {
-    if (!known.has(name)) lines.add(`const ${tag}${name} = ${inputOf(box, Number(name[1]), right, key)}`)
+  const local = (name: string, half: Half) => `${tag}${name}${half}`
+  const set = (name: string, value: (half: Half) => string) => {
+    for (const half of halves) lines.add(`const ${local(name, half)} = ${value(half)}`)
     known.add(name)
-    return tag + name
   }
   for (const { name, op, a, b } of shifted(circuits[box], ZEROS[box])) {
-    lines.add(`const ${tag}${name} = v128.${vectorGate[op]}(${operand(a)}, ${operand(b)})`)
-    known.add(name)
+    for (const input of [a, b].filter((operand) => !known.has(operand))) {
+      if (!known.has(input)) set(input, (half) => inputOf(box, Number(input[1]), right, key, place, half))
+    }
+    set(name, (half) => `v128.${vectorGate[op]}(${local(a, half)}, ${local(b, half)})`)
     if (name[0] !== 's') continue
-    const at = 16 * P.indexOf(4 * box + Number(name[1]) + 1)
-    lines.add(`v128.store(${left}, v128.xor(v128.load(${left}, ${at}), ${tag}${name}), ${at})`)
+    const n = P.indexOf(4 * box + Number(name[1]) + 1)
+    set(`o${name}`, (half) => `v128.xor(v128.load(${left}, ${place(n, half)}), ${local(name, half)})`)
+    for (const half of halves.toReversed()) {
+      lines.add(`v128.store(${left}, ${local(`o${name}`, half)}, ${place(n, half)})`)
+    }
   }
 }
 
 /** 16 rounds. */
-function pass(lines: Lines): void {
+function pass(lines: Lines, halves: Halves): void {
   lines.add(
     '/** 16 rounds on the halves at `left` and `right`; `rotations`: where the keys of the rounds begin. */',
   )
@@ -127,18 +129,19 @@ function pass(lines: Lines): void {
         'const first = key + <usize>load<u16>(rotations)',
         'const second = key + <usize>load<u16>(rotations, 2)',
       )
-      for (let box = 0; box < 8; box++) substitute(lines, `a${box}`, box, 'left', 'right', 'first')
-      for (let box = 0; box < 8; box++) substitute(lines, `b${box}`, box, 'right', 'left', 'second')
+      for (let box = 0; box < 8; box++) substitute(lines, halves, `a${box}`, box, 'left', 'right', 'first')
+      for (let box = 0; box < 8; box++) substitute(lines, halves, `b${box}`, box, 'right', 'left', 'second')
       lines.add('rotations += 4')
     })
   })
 }
 
 /** All passes of DES or 3DES. */
-function rounds(lines: Lines): void {
+function rounds(lines: Lines, halves: Halves): void {
+  const keyBytes = 16 * halves.length * KEY_VECTORS
   lines.add(
     '/**',
-    ' * Encrypts (`decrypt` 0) or decrypts (1) the 128 blocks at `state`, `passes` times with the keys at `keys`, every',
+    ' * Encrypts (`decrypt` 0) or decrypts (1) the blocks at `state`, `passes` times with the keys at `keys`, every',
     ' * second time in the other direction (SP 800-67 §3.1). With `passes` odd the left half is then behind the right.',
     ' */',
   )
@@ -146,10 +149,10 @@ function rounds(lines: Lines): void {
   lines.block(`function desSlicedRounds(${signature}): void {`, '}', () => {
     lines.add(
       'let left = state',
-      'let right = state + 512',
-      `let key = decrypt !== 0 ? keys + <usize>(passes - 1) * ${KEY_BYTES} : keys`,
-      `const step: isize = decrypt !== 0 ? -${KEY_BYTES} : ${KEY_BYTES}`,
-      `let rotations = ${ROTATIONS.name} + (decrypt << 5)`,
+      `let right = state + ${512 * halves.length}`,
+      `let key = decrypt !== 0 ? keys + <usize>(passes - 1) * ${keyBytes} : keys`,
+      `const step: isize = decrypt !== 0 ? -${keyBytes} : ${keyBytes}`,
+      `let rotations = ${ROTATIONS} + (decrypt << 5)`,
     )
     lines.block('do {', '} while (--passes > 0)', () => {
       lines.add(
@@ -158,7 +161,7 @@ function rounds(lines: Lines): void {
         'left = right',
         'right = swap',
         'key += step',
-        `rotations = 2 * ${ROTATIONS.name} + 32 - rotations`,
+        `rotations = 2 * ${ROTATIONS} + 32 - rotations`,
       )
     })
   })
@@ -188,8 +191,8 @@ const loads: Load[] = [
   },
 ]
 
-/** Sorts 8 bytes of each of 128 messages by their place: byte k of messages r + 8 g + 64 h to 128 k + 16 g. */
-function loadBytes(lines: Lines, { name, about, parameters, value }: Load): void {
+/** Sorts 8 bytes of each of 128 messages by their place: byte k of messages r + 8 g + 64 h to vector 8 k + g. */
+function loadBytes(lines: Lines, halves: Halves, { name, about, parameters, value }: Load): void {
   lines.add(`/** Sorts into \`bytes\`: ${about}; \`lanes\`: 128 u32 addresses. */`)
   lines.block(`function ${name}(lanes: usize, bytes: usize${parameters}): void {`, '}', () => {
     lines.add('const end = lanes + 256')
@@ -203,16 +206,16 @@ function loadBytes(lines: Lines, { name, about, parameters, value }: Load): void
         if (kept !== undefined) lines.add(`v128.store(chain, ${kept}, ${16 * r})`)
       })
       shuffle(lines, rows, 's', 4).forEach((vector, byte) => {
-        lines.add(`v128.store(bytes, ${vector}, ${128 * byte})`)
+        lines.add(`v128.store(bytes, ${vector}, ${128 * halves.length * byte})`)
       })
-      lines.add('lanes += 32', 'bytes += 16')
+      lines.add('lanes += 32', `bytes += ${16 * halves.length}`)
       if (parameters.includes('chain')) lines.add('chain += 128')
     })
   })
 }
 
 /** Puts the bytes back behind the blocks they came from, or, as the last step of decryption, adds `chain`. */
-function storeBytes(lines: Lines, name: string, chained: boolean): void {
+function storeBytes(lines: Lines, halves: Halves, name: string, chained: boolean): void {
   const rest = chained ? ', chain: usize' : ''
   const about = chained ? ', added to what `desLoadBlocks` put to `chain`' : ''
   lines.add(`/** Puts the sorted \`bytes\` back behind the blocks at \`lanes\`${about}. */`)
@@ -221,7 +224,7 @@ function storeBytes(lines: Lines, name: string, chained: boolean): void {
     lines.block('do {', '} while (lanes !== end)', () => {
       const values = names('v', 8)
       values.forEach((v, k) => {
-        lines.add(`const ${v} = v128.load(bytes, ${128 * k})`)
+        lines.add(`const ${v} = v128.load(bytes, ${128 * halves.length * k})`)
       })
       shuffle(lines, values, 's', 3).forEach((row, r) => {
         const plain = `v128.xor(${row}, mask)`
@@ -231,143 +234,168 @@ function storeBytes(lines: Lines, name: string, chained: boolean): void {
           `v128.store_lane<u64>(<usize>load<u32>(lanes, ${4 * r + 256}), o${r}, 1, 8)`,
         )
       })
-      lines.add('lanes += 32', 'bytes += 16')
+      lines.add('lanes += 32', `bytes += ${16 * halves.length}`)
       if (chained) lines.add('chain += 128')
     })
   })
 }
 
-/** Transposes the vectors `x`0 to `x`7 as 8x8 bit matrices, once per byte; its own inverse. */
-function transpose(lines: Lines, x: string): void {
+/** Transposes the vectors `x`0 to `x`7 of each half as 8x8 bit matrices, once per byte; its own inverse. */
+function transpose(lines: Lines, halves: Halves, x: string): void {
   for (const step of [1, 2, 4]) {
     for (let low = 0; low < 8; low++) {
       if (low & step) continue
       const [a, b, t] = [`${x}${low}`, `${x}${low + step}`, `${x}t${step}${low}`]
-      lines.add(
-        `const ${t} = v128.and(v128.xor(i64x2.shr_u(${a}, ${step}), ${b}), m${step})`,
-        `${b} = v128.xor(${b}, ${t})`,
-        `${a} = v128.xor(${a}, i64x2.shl(${t}, ${step}))`,
-      )
+      for (const h of halves)
+        lines.add(`const ${t}${h} = v128.and(v128.xor(i64x2.shr_u(${a}${h}, ${step}), ${b}${h}), m${step})`)
+      for (const h of halves) lines.add(`${b}${h} = v128.xor(${b}${h}, ${t}${h})`)
+      for (const h of halves) lines.add(`${a}${h} = v128.xor(${a}${h}, i64x2.shl(${t}${h}, ${step}))`)
     }
   }
 }
 
+/** An address and the number of a vector there. */
+type Spot = readonly [address: string, n: number]
+
 /** Bits 0 to 7 of the bytes k of all messages and the groups of messages: the two sides of a transposition. */
 function transposeBytes(
   lines: Lines,
-  load: (k: number, i: number) => string,
-  store: (k: number, i: number, value: string) => string[],
+  halves: Halves,
+  from: (k: number, i: number) => Spot,
+  to: (k: number, i: number) => Spot[],
 ): void {
+  const place = placeIn(halves)
   for (const [i, step] of [1, 2, 4].entries())
     lines.add(`const m${step} = v128.load(${MASKS.name}, ${16 * i})`)
   for (let k = 0; k < 8; k++) {
-    for (let i = 0; i < 8; i++) lines.add(`let k${k}x${i} = ${load(k, i)}`)
-    transpose(lines, `k${k}x`)
-    for (let i = 0; i < 8; i++) lines.add(...store(k, i, `k${k}x${i}`))
+    for (let i = 0; i < 8; i++) {
+      const [address, n] = from(k, i)
+      for (const h of halves) lines.add(`let k${k}x${i}${h} = v128.load(${address}, ${place(n, h)})`)
+    }
+    transpose(lines, halves, `k${k}x`)
+    for (let i = 0; i < 8; i++) {
+      for (const [address, n] of to(k, i)) {
+        for (const h of halves.toReversed())
+          lines.add(`v128.store(${address}, k${k}x${i}${h}, ${place(n, h)})`)
+      }
+    }
   }
 }
-
-const bytePlace = (k: number, group: number): number => 128 * k + 16 * group
 
 /** The bit of the two halves (0 to 63) that bit `t` (0 the least significant) of byte `k` of the block becomes. */
 function stateBit(k: number, t: number): number {
   return Array.from({ length: 64 }, (_, n) => n).find((n) => initialPermutation(n) === 8 * k + 7 - t)!
 }
 
-/** Where bit `t` of byte `k` of a key goes: nowhere (parity) or to two places. */
+/** The vectors to which bit `t` of byte `k` of a key goes: none (parity) or two. */
 function keyPlaces(k: number, t: number): number[] {
   const bit = PC1.indexOf(8 * k + 8 - t)
-  return bit < 0 ? [] : [keyOffset(bit), keyOffset(bit) + 16 * 28]
+  return bit < 0 ? [] : [keyVector(bit), keyVector(bit) + 28]
 }
 
 /** The three transpositions: block to state, state to block, key to C and D. */
-function transpositions(lines: Lines): void {
-  const fromBytes = (k: number, group: number): string => `v128.load(bytes, ${bytePlace(k, group)})`
+function transpositions(lines: Lines, halves: Halves): void {
+  const bytes = (k: number, group: number): Spot => ['bytes', 8 * k + group]
   lines.add('/** Sorted bytes of the blocks as bits of the halves. */')
   lines.block('function desStateBits(bytes: usize, state: usize): void {', '}', () => {
-    transposeBytes(lines, fromBytes, (k, t, value) => [`v128.store(state, ${value}, ${16 * stateBit(k, t)})`])
+    transposeBytes(lines, halves, bytes, (k, t) => [['state', stateBit(k, t)]])
   })
   lines.add('', '/** The bits of the halves as sorted bytes of the blocks. */')
   lines.block('function desStateBytes(left: usize, right: usize, bytes: usize): void {', '}', () => {
-    const fromBits = (k: number, t: number): string => {
+    const bits = (k: number, t: number): Spot => {
       const n = stateBit(k, t)
-      return `v128.load(${n < 32 ? 'left' : 'right'}, ${16 * (n % 32)})`
+      return [n < 32 ? 'left' : 'right', n % 32]
     }
-    transposeBytes(lines, fromBits, (k, group, value) => [
-      `v128.store(bytes, ${value}, ${bytePlace(k, group)})`,
-    ])
+    transposeBytes(lines, halves, bits, (k, group) => [bytes(k, group)])
   })
   lines.add('', '/** Sorted bytes of keys as bits of C and D, each twice. */')
   lines.block('function desKeyBits(bytes: usize, key: usize): void {', '}', () => {
-    transposeBytes(lines, fromBytes, (k, t, value) =>
-      keyPlaces(k, t).map((at) => `v128.store(key, ${value}, ${at})`),
-    )
+    transposeBytes(lines, halves, bytes, (k, t) => keyPlaces(k, t).map((n) => ['key', n] as const))
   })
 }
 
-/** The entry points. */
-function entries(lines: Lines): void {
-  lines.add(
-    '/**',
-    ' * CBC-encrypts the block behind the block at each of the 128 u32 addresses `lanes`, in place.',
-    ' * `state` and `bytes`: 1,024 bytes each; `keys`: made by desSlicedKeys.',
-    ' */',
-  )
+/** CBC over one block in every lane, and the slicing of keys; the wide kernel only decrypts. */
+function entries(lines: Lines, halves: Halves): void {
+  const wide = halves.length === 2
+  const lanes = 128 * halves.length
+  const room = 1024 * halves.length
+  const prefix = wide ? 'desWide' : 'desSliced'
   const signature = 'lanes: usize, passes: i32, keys: usize, state: usize, bytes: usize'
-  lines.block(`export function desSlicedEncrypt(${signature}): void {`, '}', () => {
-    lines.add(
-      `const mask = v128.load(${INVERTED.name})`,
-      'desLoadChained(lanes, bytes, mask)',
-      'desStateBits(bytes, state)',
-      'desSlicedRounds(state, keys, passes, 0)',
-      'desStateBytes(state + 512, state, bytes)',
-      'desStoreBytes(lanes, bytes, mask)',
-    )
+  // what is done for 128 lanes: with the addresses of the half
+  const each = (call: (lanes: string, bytes: string, chain: string) => string): string[] => [
+    call('lanes', 'bytes', 'chain'),
+    ...(wide ? [call('lanes + 512', 'bytes + 16', 'chain + 1024')] : []),
+  ]
+  const middle = (decrypt: 0 | 1) => [
+    'desStateBits(bytes, state)',
+    `desSlicedRounds(state, keys, passes, ${decrypt})`,
+    `desStateBytes(state + ${512 * halves.length}, state, bytes)`,
+  ]
+  const about = (verb: string, rest: string) => [
+    '/**',
+    ` * CBC-${verb} the block behind the block at each of the ${lanes} u32 addresses \`lanes\`, in place.`,
+    ` * \`state\`, \`bytes\`${rest}: ${room} bytes each; \`keys\`: made by ${prefix}Keys.`,
+    ' */',
+  ]
+  if (!wide) {
+    lines.add(...about('encrypts', ''))
+    lines.block(`export function ${prefix}Encrypt(${signature}): void {`, '}', () => {
+      lines.add(`const mask = v128.load(${INVERTED.name})`)
+      lines.add(...each((from, bytes) => `desLoadChained(${from}, ${bytes}, mask)`))
+      lines.add(...middle(0))
+      lines.add(...each((to, bytes) => `desStoreBytes(${to}, ${bytes}, mask)`))
+    })
+    lines.add('')
+  }
+  lines.add(...about('decrypts', ', `chain`'))
+  lines.block(`export function ${prefix}Decrypt(${signature}, chain: usize): void {`, '}', () => {
+    lines.add(`const mask = v128.load(${INVERTED.name})`)
+    lines.add(...each((from, bytes, chain) => `desLoadBlocks(${from}, ${bytes}, mask, ${chain})`))
+    lines.add(...middle(1))
+    lines.add(...each((to, bytes, chain) => `desStoreChained(${to}, ${bytes}, mask, ${chain})`))
   })
-  lines.add('', '/** CBC-decrypts as desSlicedEncrypt encrypts; `chain`: 1,024 bytes. */')
-  lines.block(`export function desSlicedDecrypt(${signature}, chain: usize): void {`, '}', () => {
-    lines.add(
-      `const mask = v128.load(${INVERTED.name})`,
-      'desLoadBlocks(lanes, bytes, mask, chain)',
-      'desStateBits(bytes, state)',
-      'desSlicedRounds(state, keys, passes, 1)',
-      'desStateBytes(state + 512, state, bytes)',
-      'desStoreChained(lanes, bytes, mask, chain)',
-    )
-  })
+  const keyBytes = 16 * halves.length * KEY_VECTORS
   lines.add(
     '',
     '/**',
-    ` * Makes the sliced keys of 128 lanes, ${KEY_BYTES} bytes a pass, from keys of 8 bytes a pass at each of the 128`,
-    ' * u32 addresses `schedules`. `bytes`: 1,024 bytes.',
+    ` * Makes the sliced keys of ${lanes} lanes, ${keyBytes} bytes a pass, from keys of 8 bytes a pass at each of the ${lanes}`,
+    ` * u32 addresses \`lanes\`. \`bytes\`: ${room} bytes.`,
     ' */',
   )
-  const keySignature = 'schedules: usize, passes: i32, keys: usize, bytes: usize'
-  lines.block(`export function desSlicedKeys(${keySignature}): void {`, '}', () => {
+  const keySignature = 'lanes: usize, passes: i32, keys: usize, bytes: usize'
+  lines.block(`export function ${prefix}Keys(${keySignature}): void {`, '}', () => {
     lines.block('for (let pass: usize = 0; pass < <usize>passes; pass++) {', '}', () => {
-      lines.add('desLoadKeys(schedules, bytes, pass << 3)', `desKeyBits(bytes, keys + pass * ${KEY_BYTES})`)
+      lines.add(...each((from, bytes) => `desLoadKeys(${from}, ${bytes}, pass << 3)`))
+      lines.add(`desKeyBits(bytes, keys + pass * ${keyBytes})`)
     })
   })
 }
 
-/** The file. */
-export function desSlicedFile(): GeneratedFile {
+function slicedFile(name: string, halves: Halves): GeneratedFile {
+  const wide = halves.length === 2
   const parts = [
     entries,
-    ...loads.map((load) => (lines: Lines) => loadBytes(lines, load)),
-    (lines: Lines) => storeBytes(lines, 'desStoreBytes', false),
-    (lines: Lines) => storeBytes(lines, 'desStoreChained', true),
+    ...loads
+      .filter((load) => !wide || load.name !== 'desLoadChained')
+      .map((load) => (lines: Lines) => loadBytes(lines, halves, load)),
+    ...(wide ? [] : [(lines: Lines) => storeBytes(lines, halves, 'desStoreBytes', false)]),
+    (lines: Lines) => storeBytes(lines, halves, 'desStoreChained', true),
     transpositions,
     rounds,
     pass,
   ].map((write) => {
     const lines = new Lines()
-    write(lines)
+    write(lines, halves)
     return String(lines)
   })
-  const head = header('des-sliced.ts', ['DES-CBC and 3DES-CBC, bitsliced over 128 lanes.']).join('\n')
-  return {
-    name: 'des-sliced.ts',
-    text: `${head}\n${vectorList([MASKS, INVERTED, ROTATIONS])}\n${parts.join('\n')}`,
-  }
+  const head = header('des-sliced.ts', [
+    `DES-CBC and 3DES-CBC, bitsliced over ${128 * halves.length} lanes.`,
+  ]).join('\n')
+  const constants = vectorList([MASKS, INVERTED, rotationsOf(halves)])
+  return { name, text: `${head}\n${constants}\n${parts.join('\n')}` }
+}
+
+/** The kernels of 128 and of 256 lanes. */
+export function desSlicedFiles(): GeneratedFile[] {
+  return [slicedFile('des-sliced.ts', ['_']), slicedFile('des-wide.ts', ['a', 'b'])]
 }
