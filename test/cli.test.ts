@@ -83,7 +83,7 @@ describe('check', () => {
   test('a file that is not there: exit 1, one line', () => {
     const { status, stderr } = asegate(['check', join(FOLDER, 'none.conf')])
     assert.equal(status, 1)
-    assert.match(stderr, /^asegate: cannot read .*none\.conf: ENOENT[^\n]*\n$/)
+    assert.match(stderr, /^asegate: cannot read .*none\.conf: there is no such file\n$/)
   })
 
   test('bytes that are no UTF-8, and a directory: exit 1, no stack trace', () => {
@@ -137,7 +137,7 @@ describe('usage', () => {
   })
 
   test('what is not built yet says so and is no typing error', () => {
-    for (const words of [['ping', '10.0.0.1'], ['shell'], ['show', 'asp', 'pool']]) {
+    for (const words of [['ping', '10.0.0.1'], ['shell']]) {
       const { status, stderr } = asegate(words)
       assert.equal(status, 1)
       assert.match(stderr, /not built yet/)

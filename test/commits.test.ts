@@ -91,7 +91,7 @@ describe('rollback', () => {
     assert.deepEqual(await spis(), before)
     await assert.rejects(
       a.ask('rollback 9'),
-      /not-found: there is no configuration 9 commits ago; the oldest is 3/,
+      /not-found: there is no configuration 9 commits ago; there are 3/,
     )
   })
 

@@ -136,7 +136,7 @@ describe('the gates (security M2)', () => {
       name: 'are closed',
       text: ike,
       errors: ['2 gate-legacy', '3 gate-insecure', '4 gate-insecure', '5 gate-legacy'],
-      says: /^ike proposal x: 3des needs "legacy-crypto permit", which is not given; better: aes-256$/,
+      says: /^ike proposal x: 3des needs the statement legacy-crypto permit, which is not given; better: aes-256$/,
     },
     {
       name: 'open only their own class',

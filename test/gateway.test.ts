@@ -376,7 +376,15 @@ describe('the data of show', () => {
     await assert.rejects(a.ask('clear ipsec sa spi 0x1'), /not-found/)
     await assert.rejects(a.ask('clear ike sa spi zz'), /usage/)
     await assert.rejects(a.ask('show ip route context red'), /not-found/)
-    await assert.rejects(a.ask('show asp pool'), /unsupported/)
+    await assert.rejects(a.ask('ping 10.2.0.1'), /unsupported/)
+    assert.deepEqual(await a.ask('show asp pool'), [])
+    const [group] = await a.ask('show asp group')
+    assert.deepEqual(group, { name: 'default', pools: [], active: [1, 2], standby: [], tunnels: ['t'] })
+    const [ike] = await a.ask('show tunnel ipsec statistics ike t')
+    assert.deepEqual([ike.ups, ike.ikeSaSetups, ike.childSaSetups, ike.failed], [1, 1, 1, 0])
+    const [esp] = await a.ask('show tunnel ipsec statistics esp')
+    assert.deepEqual([esp.sas, esp.txPackets, esp.rxBytes], [1, 7, 500])
+    await assert.rejects(a.ask('show ipsec access-list x'), /not-found: there is no ipsec access-list "x"/)
   })
 
   test('clears by SPI exactly what it names', async () => {

@@ -9,6 +9,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Emit, LabMode, LabResult, LabRow, LabTunnel, PingResult } from './lab-events.ts'
 import type { LabGateway, LabPlan, LabProbe } from './lab-plan.ts'
+import { plural } from './lab-view.ts'
 import type { WireCounter } from './lab-wire.ts'
 
 const TUNNEL_DEADLINE = 45_000 // ms from the start of the last gateway
@@ -109,7 +110,7 @@ async function pingIntoNothing(
   const probes = plan.probes.filter((probe) => away.has(probe.to) && !away.has(probe.from))
   const pings = total(await pingAll(probes, world, 1, NO_PATIENCE))
   world.drainCapture()
-  const text = `${missing.name} is missing: ${pings.sent} pings, ${pings.received} answered, ${world.wire.counts.leaked} in clear on the wire`
+  const text = `${missing.name} is missing: ${plural(pings.sent, 'ping')}, ${pings.received} answered, ${world.wire.counts.leaked} in clear on the wire`
   emit({ kind: 'step', title: 'while down', text })
   return pings
 }

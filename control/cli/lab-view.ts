@@ -111,13 +111,24 @@ export class LabView {
   }
 }
 
+export function plural(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? '' : 's'}`
+}
+
 function ikeSuite(row: LabRow): string {
-  return `v${row.version} ${row.role} ${row.encryption} ${row.authentication} prf ${row.prf} group ${row.dhGroup}`
+  return `v${row.version} ${row.role} ${cipherText(row)} prf ${row.prf} group ${row.dhGroup}`
 }
 
 function saText(row: LabRow): string {
   const spi = typeof row.spi === 'number' ? `0x${row.spi.toString(16).padStart(8, '0')}` : String(row.spi)
-  return `${spi} ${row.protocol} ${row.encryption} ${row.authentication}, tunnel ${row.tunnel}`
+  return `${spi} ${row.protocol} ${cipherText(row)}, tunnel ${row.tunnel}`
+}
+
+/** A cipher that authenticates by itself stands alone. */
+function cipherText({ encryption, authentication }: LabRow): string {
+  return authentication === 'aead' || authentication === 'none'
+    ? String(encryption)
+    : `${encryption} ${authentication}`
 }
 
 function wireText(counts: WireCounts): string {
@@ -128,6 +139,6 @@ function resultText({ tunnels, pings, pingsWhileDown, clearOnWire, seconds }: La
   const up = tunnels.filter((tunnel) => tunnel.state === 'up').length
   return [
     `  ${up} of ${tunnels.length} tunnel ends up, ${pings.received} of ${pings.sent} pings answered,`,
-    `  ${clearOnWire} frames in clear on the wire (${pingsWhileDown.sent} pings tried while tunnels were down), ${seconds} s`,
+    `  ${clearOnWire} frames in clear on the wire (${plural(pingsWhileDown.sent, 'ping')} tried while tunnels were down), ${seconds} s`,
   ].join('\n')
 }

@@ -41,7 +41,8 @@ function readText(path: string, files: Files): string {
     return new TextDecoder('utf-8', { fatal: true }).decode(files.read(resolve(path)))
   } catch (error) {
     const why = error instanceof TypeError ? 'it is no UTF-8 text' : messageOf(error)
-    throw new ExitError(EXIT.failed, 'file', `cannot read ${path}: ${why}`)
+    const absent = (error as NodeJS.ErrnoException).code === 'ENOENT'
+    throw new ExitError(EXIT.failed, 'file', `cannot read ${path}: ${absent ? 'there is no such file' : why}`)
   }
 }
 

@@ -171,7 +171,7 @@ function addNotBuilt(program: Command) {
 }
 
 function unknownCommand(program: Command, word: string) {
-  const names = program.commands.map((command) => command.name())
+  const names = program.commands.map((command) => command.name()).filter((name) => !(name in NOT_BUILT))
   const near = nearestWord(word, names)
   const hint = near === null ? '' : `; did you mean "${near}"?`
   throw new ExitError(EXIT.usage, 'usage', `no command ${shown(word)}${hint}; there are ${names.join(', ')}`)

@@ -120,10 +120,11 @@ export class Commits {
   }
 }
 
-function missing(count: number, kept: number): string {
+/** Why there is no configuration `count` commits ago. */
+export function missing(count: number, kept: number): string {
   return kept === 0
     ? 'there is no older configuration: nothing was committed since the gateway started'
-    : `there is no configuration ${count} commits ago; the oldest is ${kept}`
+    : `there is no configuration ${count} commits ago; there are ${kept}`
 }
 
 function refusal(file: string, errors: readonly Finding[]): RefusedError {

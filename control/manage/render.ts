@@ -131,6 +131,41 @@ const ALARMS: Columns = {
   ],
 }
 
+const list = (head: string, key: string): Column<Row> => ({
+  head,
+  cell: (row) => (row[key] as unknown[]).join(' ') || '-',
+  shrinkTo: 10,
+})
+
+const ASP_POOL: Columns = {
+  none: 'no ASP pools',
+  columns: [plain('POOL', 'name'), list('ASPS', 'asps'), list('GROUPS', 'groups')],
+}
+
+const ASP_GROUP: Columns = {
+  none: 'no ASP groups',
+  columns: [
+    plain('GROUP', 'name'),
+    list('POOLS', 'pools'),
+    list('ACTIVE', 'active'),
+    list('STANDBY', 'standby'),
+    list('TUNNELS', 'tunnels'),
+  ],
+}
+
+const IKE_STATISTICS: Columns = {
+  none: 'no tunnels',
+  columns: [
+    plain('TUNNEL', 'tunnel', 8),
+    count('UPS', 'ups'),
+    count('IKE-SAS', 'ikeSaSetups'),
+    count('REKEYS', 'ikeSaRekeys'),
+    count('CHILD-SAS', 'childSaSetups'),
+    count('REKEYS', 'childSaRekeys'),
+    count('FAILED', 'failed'),
+  ],
+}
+
 const TABLES: Partial<Record<CommandName, Columns>> = {
   tunnel: TUNNEL,
   'ike-sa': IKE_SA,
@@ -140,6 +175,10 @@ const TABLES: Partial<Record<CommandName, Columns>> = {
   circuit: CIRCUIT,
   drop: DROP,
   stage: STAGE,
+  'esp-statistics': STAGE,
+  'ike-statistics': IKE_STATISTICS,
+  'asp-pool': ASP_POOL,
+  'asp-group': ASP_GROUP,
   alarms: ALARMS,
 }
 
@@ -153,6 +192,7 @@ export function render(command: CommandName, data: unknown, detail: boolean, wid
   if (command === 'candidate') return candidateLines(rows[0])
   if (command === 'diff') return diffText(rows[0])
   if (command === 'commit' || command === 'rollback') return commitLines(rows[0])
+  if (DETAILED.has(command) && rows.length === 0) return ['there is none']
   if (DETAILED.has(command)) return rows.flatMap((row, i) => [...(i > 0 ? [''] : []), ...details(row, 0)])
   if (command === 'version') return [versionLine(rows[0])]
   const chosen = TABLES[command]
@@ -193,6 +233,8 @@ const DETAILED: ReadonlySet<CommandName> = new Set([
   'ike-policy',
   'ipsec-proposal',
   'ipsec-policy',
+  'access-list',
+  'qos-policy',
 ])
 
 function versionLine(row: Row): string {

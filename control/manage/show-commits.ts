@@ -2,6 +2,7 @@
 
 import type { Values } from '../config/match.ts'
 import type { Gateway } from '../gateway.ts'
+import { missing } from './commits.ts'
 import { CommandError } from './error.ts'
 
 /** The file as far as it is understood, without a secret. */
@@ -21,8 +22,7 @@ export function showDiff({ commits }: Gateway) {
 export function showRollback({ commits }: Gateway, values: Values) {
   const count = values.int('count')
   const wanted = commits.old[count - 1]
-  if (wanted === undefined)
-    throw new CommandError('not-found', `there is no configuration ${count} commits ago`)
+  if (wanted === undefined) throw new CommandError('not-found', missing(count, commits.old.length))
   return {
     file: wanted.config.file,
     until: new Date(wanted.until).toISOString(),

@@ -2,26 +2,15 @@
 
 import { DEFAULT_IPSEC_POLICY } from '../config/defaults.ts'
 import type { Values } from '../config/match.ts'
-import type { Config, Lined } from '../config/model.ts'
-import { nearestWord, shown } from '../config/nearest.ts'
+import type { Config } from '../config/model.ts'
 import { childProposalsOf, dpdOf, ikeLifetimeOf, ikeProposalsOf } from '../config/resolve.ts'
 import type { Gateway } from '../gateway.ts'
-import { CommandError } from './error.ts'
 import { gatesOf } from './gates.ts'
+import { chosen } from './show-groups.ts'
 
 /** The statements that are in effect, as lines of the language. */
 export function showConfiguration({ config }: Gateway) {
   return { file: config.file, lines: config.statements }
-}
-
-/** The named object, or all; a name that does not exist is refused with the nearest one. */
-function chosen<T extends Lined>(objects: Map<string, T>, what: string, name: string | undefined): T[] {
-  if (name === undefined) return [...objects.values()]
-  const object = objects.get(name)
-  if (object !== undefined) return [object]
-  const near = nearestWord(name, [...objects.keys()])
-  const hint = near === null ? '' : `; did you mean "${near}"?`
-  throw new CommandError('not-found', `there is no ${what} ${shown(name)}${hint}`)
 }
 
 export function showIkeProposals({ config }: Gateway, values: Values) {

@@ -16,12 +16,12 @@ export function checkGates(context: CheckContext) {
 export function judgeGated({ config, error, warn }: CheckContext, gated: GatedItem) {
   const { line, gate, item, where, better } = gated
   if (gateOpen(config, gate))
-    warn(line, 'gated', `${where}: ${item} is let through by "${GATE_STATEMENT[gate]}"; better: ${better}`)
+    warn(line, 'gated', `${where}: ${item} is let through by ${GATE_STATEMENT[gate]}; better: ${better}`)
   else
     error(
       line,
       `gate-${gate}`,
-      `${where}: ${item} needs "${GATE_STATEMENT[gate]}", which is not given; better: ${better}`,
+      `${where}: ${item} needs the statement ${GATE_STATEMENT[gate]}, which is not given; better: ${better}`,
     )
 }
 
