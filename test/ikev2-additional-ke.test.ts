@@ -123,6 +123,17 @@ describe('between two engines', () => {
     assertUp(connect({ ...kem, childless: true }))
   })
 
+  test('behind a NAT everything after IKE_SA_INIT goes over port 4500, and the mapping is followed', () => {
+    const kem = proposing(withKems(['mlkem-1024']))
+    const nat = { address: '198.51.100.7', shift: 20_000 }
+    const bed = new IkeBed({ nat }).configure(peerA(kem), peerB({ ...kem, remote: null }))
+    bed.a.initiate()
+    assertUp(bed.settle())
+    const later = bed.log.filter(({ data }) => data[18] !== Exchange.IKE_SA_INIT)
+    assert.ok(later.every(({ local }) => local.port === 4500))
+    assert.equal(bed.a.sender().encapsulation, 'udp')
+  })
+
   test('under load a cookie comes first', () => {
     const kem = proposing(withKems(['mlkem-768']))
     const bed = new IkeBed({ b: { cookieThreshold: 0 } }).configure(peerA(kem), peerB(kem))
