@@ -147,7 +147,20 @@ function pingFrom(side: Side, other: number): void {
  * round trips, so a short interval would call a slow answer lost.
  */
 function ping(side: Side, address: string, count: number, size: number, ...more: string[]): void {
-  const options = ['-q', '-c', String(count), '-l', String(count), '-i', '1', '-s', String(size), ...more]
+  const options = [
+    '-q',
+    '-c',
+    String(count),
+    '-l',
+    String(count),
+    '-i',
+    '5',
+    '-W',
+    '10',
+    '-s',
+    String(size),
+    ...more,
+  ]
   const output = inside(side, 'ping', ...options, address)
   assert.match(output, new RegExp(`${count} received`), output)
 }
@@ -166,5 +179,5 @@ function inside(side: Side, ...command: string[]): string {
 }
 
 function run(command: string, ...args: string[]): string {
-  return execFileSync(command, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'], timeout: 20000 })
+  return execFileSync(command, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'], timeout: 120000 })
 }

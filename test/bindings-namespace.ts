@@ -13,7 +13,7 @@ const MARK = 'ASEBIND_NAMESPACE'
  */
 export function inNamespace(file: string, define: () => void): void {
   if (process.env[MARK] === '1') define()
-  else test('in a network namespace', { timeout: 55000 }, (context) => runInside(file, context))
+  else test('in a network namespace', { timeout: 300_000 }, (context) => runInside(file, context))
 }
 
 async function runInside(file: string, context: { skip(reason: string): void }): Promise<void> {

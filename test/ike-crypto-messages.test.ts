@@ -41,6 +41,7 @@ import { NotifyError } from '../control/wire/notify.ts'
 import { isAead } from '../control/wire/transforms.ts'
 import type { Payload, ProtectedMessage } from '../control/wire/types.ts'
 import { Exchange } from '../control/wire/types.ts'
+import { within } from './support/within.ts'
 
 const random = (length: number) => new Uint8Array(randomBytes(length))
 const fields = {
@@ -311,10 +312,9 @@ test('C7: broken RSA keys are refused at once and without an exception', () => {
   const algorithm: SignatureAlgorithm = { key: 'rsa-pkcs1', hash: 'sha256' }
   for (const [n, exponent] of cases) {
     const spki = rsaSpki(n, exponent)
-    const started = performance.now()
-    const result = runCryptoJob({ kind: 'verify', spki, algorithm, data: random(10), signature: random(256) })
-    assert.equal(result.kind, 'failed')
-    assert.ok(performance.now() - started <= 50)
+    const verify = () =>
+      runCryptoJob({ kind: 'verify', spki, algorithm, data: random(10), signature: random(256) })
+    assert.equal(within(50, verify).kind, 'failed')
   }
   assert.equal(publicKeyFault(rsaSpki(modulus(2048, 1), e)), null)
   for (const junk of [new Uint8Array(0), random(50), derSequence()])

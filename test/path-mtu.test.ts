@@ -73,7 +73,7 @@ inNamespace(import.meta.filename, () => {
 
 /** A process that does nothing in a namespace of its own. */
 async function holdNamespace(): Promise<ChildProcess> {
-  const holder = spawn('unshare', ['--net', 'sh', '-c', 'echo there; exec sleep 60'], {
+  const holder = spawn('unshare', ['--net', 'sh', '-c', 'echo there; exec sleep 600'], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   await once(holder.stdout!, 'data')
@@ -148,7 +148,7 @@ function inside(namespace: string, ...command: string[]): string {
 }
 
 function run(command: string, ...args: string[]): string {
-  return execFileSync(command, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'], timeout: 20000 })
+  return execFileSync(command, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'], timeout: 120000 })
 }
 
 function deviceMtu({ pid }: ChildProcess, device: string): number {
@@ -225,9 +225,9 @@ async function allUp({ lines, exit }: Running): Promise<void> {
 
 const TRANSFER = 200000
 
-/** Three echo requests with DF; what ping says of them. */
+/** Three echo requests with DF at once; what ping says of them. It waits for late answers as long as its interval. */
 function ping({ pid }: ChildProcess, to: string, size: number): string {
-  const command = ['ping', '-M', 'do', '-c', '3', '-i', '0.05', '-W', '1', '-s', String(size), to]
+  const command = ['ping', '-M', 'do', '-c', '3', '-l', '3', '-i', '1', '-W', '5', '-s', String(size), to]
   try {
     return inside(String(pid), ...command)
   } catch (error) {

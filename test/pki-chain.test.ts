@@ -30,6 +30,7 @@ import { addressBytes } from '../control/wire/address.ts'
 import { fromHex, hex } from '../control/wire/bytes.ts'
 import { der, derText, readElement, Tag } from '../control/wire/der.ts'
 import { parseDnText } from '../control/wire/dn.ts'
+import { within } from './support/within.ts'
 
 const now = Date.parse('2026-06-01T00:00:00Z')
 const day = 86_400_000
@@ -259,13 +260,10 @@ test('C11: cross-signed loops and many issuers of one name end quickly', () => {
   const fromA = issue({ ca: a })
   const loop = () => validate({ leaf: fromA, intermediates: [aByB.der, bByA.der, a.der, b.der] })
   const twins = Array.from({ length: 9 }, () => createCa({ subject: 'CN=a', now, key: makeKey('p256') }).der)
-  const tries = Array.from({ length: 10 }, () => {
-    const started = performance.now()
+  within(100, () => {
     refused(loop(), 'certificate-untrusted')
     refused(validate({ leaf: fromA, intermediates: twins }), 'certificate-signature')
-    return performance.now() - started
   })
-  assert.ok(Math.min(...tries) <= 100, `${tries}`) // the best of ten: others run beside it
 })
 
 test('an intermediate is found in any order and among unrelated and malformed ones', () => {
@@ -314,11 +312,7 @@ test('L11: lengths of 4 GiB, 2,000 levels, empty and huge input', () => {
     new Uint8Array(0),
     new Uint8Array(1024 * 1024).fill(0x30),
   ]
-  for (const junk of cases) {
-    const started = performance.now()
-    refused(validate({ leaf: junk }), 'certificate-malformed')
-    assert.ok(performance.now() - started <= 50)
-  }
+  for (const junk of cases) within(50, () => refused(validate({ leaf: junk }), 'certificate-malformed'))
 })
 
 test('no bytes make the certificate and CRL readers throw', () => {

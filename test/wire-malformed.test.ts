@@ -16,6 +16,7 @@ import { chooseChildProposal, chooseIkeProposal } from '../control/wire/proposal
 import { wireReasons } from '../control/wire/reasons.ts'
 import type { Decoded, Message, Payload, Transform } from '../control/wire/types.ts'
 import { Exchange, PayloadType } from '../control/wire/types.ts'
+import { within } from './support/within.ts'
 
 const fields = {
   initiatorSpi: 0x1122334455667788n,
@@ -80,16 +81,7 @@ function refused(result: Decoded<unknown>, reason: string): void {
   assert.ok(Object.hasOwn(wireReasons, result.reason))
 }
 
-/** The best of five runs: what the decoder costs, not what else the machine does. */
-function timed<T>(run: () => T): T {
-  const spent = Array.from({ length: 5 }, () => {
-    const started = performance.now()
-    run()
-    return performance.now() - started
-  })
-  assert.ok(Math.min(...spent) <= 50)
-  return run()
-}
+const timed = <T>(run: () => T): T => within(50, run)
 
 const accepted = (bytes: Uint8Array): Message => {
   const result = decodeMessage(bytes)

@@ -29,6 +29,7 @@ import {
 } from '../control/wire/selectors.ts'
 import type { Header, Payload, Proposal } from '../control/wire/types.ts'
 import { Exchange } from '../control/wire/types.ts'
+import { within } from './support/within.ts'
 
 const strong: IkeSuite = { encryption: 'aes-256', integrity: 'sha256', prf: 'sha256', dhGroup: 14 }
 const weak: IkeSuite = { encryption: 'aes-128', integrity: 'sha1', prf: 'sha1', dhGroup: 14 }
@@ -316,10 +317,8 @@ test('255 selectors against 64 are narrowed quickly and capped', () => {
   const allowed = Array.from({ length: 64 }, (_, at) =>
     selector(`10.0.0.${at}-10.255.255.${at}`, 0, [at, 65000 + at]),
   )
-  const started = performance.now()
-  const narrowed = narrowSelectors(offered, allowed)!
+  const narrowed = within(500, () => narrowSelectors(offered, allowed)!)
   assert.equal(narrowed.length, 64)
-  assert.ok(performance.now() - started < 500)
 })
 
 test('addresses have one text each', () => {

@@ -29,6 +29,7 @@ const FRAGMENT_HEADER = 44
 const IKE_PORT = 500
 const NAT_T_PORT = 4500
 const IKE_HEADER = 28
+const ESP_HEADER = 8 // SPI and sequence number
 const FRAGMENTS_KEPT = 256
 
 export type WireKind = 'ike' | 'esp' | 'keepalive' | 'arp' | 'neighbour' | 'error' | 'clear'
@@ -94,13 +95,16 @@ export class WireCounter {
   /** Counts one IP packet. */
   countPacket(bytes: Uint8Array): Seen {
     const packet = readPacket(bytes)
-    return this.#add(bytes, packet === null ? seenOf('clear', null, null) : this.#judge(packet))
+    if (packet === null) return this.#add(bytes, seenOf('clear', null, null))
+    const seen = this.#judge(packet)
+    const isTrain = seen.kind === 'esp' && packet.protocol === UDP && packet.offset === 0
+    return this.#add(bytes, seen, isTrain ? trainOf(packet.payload) : 1)
   }
 
-  #add(bytes: Uint8Array, seen: Seen): Seen {
+  #add(bytes: Uint8Array, seen: Seen, datagrams = 1): Seen {
     const inside = this.#isProtected(seen.source) || this.#isProtected(seen.destination)
     const readable = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).includes(this.#marker)
-    this.counts[seen.kind]++
+    this.counts[seen.kind] += datagrams
     if (inside) this.counts.protectedAddresses++
     if (readable) this.counts.plaintext++
     if (inside || readable || seen.kind === 'clear') this.counts.leaked++
@@ -248,6 +252,25 @@ function kindOfUdp(udp: Uint8Array): WireKind {
   const marker = udp[8]! | udp[9]! | udp[10]! | udp[11]!
   if (marker !== 0) return 'esp'
   return isIke(udp, 12) ? 'ike' : 'clear'
+}
+
+/** ESP datagrams of a UDP message that the kernel shows as one frame although it cuts it (UDP_SEGMENT). */
+function trainOf(udp: Uint8Array): number {
+  const view = new DataView(udp.buffer, udp.byteOffset, udp.byteLength)
+  return espDatagrams(udp.subarray(8), view.getUint16(4) - 8)
+}
+
+/**
+ * The datagrams of a train are of one length and numbered one after the other; the last may be shorter. `esp` may be
+ * cut, `length` is what it was.
+ */
+export function espDatagrams(esp: Uint8Array, length: number): number {
+  const view = new DataView(esp.buffer, esp.byteOffset, esp.byteLength)
+  if (view.byteLength < ESP_HEADER) return 1
+  const [spi, number] = [view.getUint32(0), view.getUint32(4)]
+  for (let at = ESP_HEADER; at + ESP_HEADER <= view.byteLength; at += 4)
+    if (view.getUint32(at) === spi && view.getUint32(at + 4) === number + 1) return Math.ceil(length / at)
+  return 1
 }
 
 /** Room for the header, and a major version that exists (RFC 7296 §3.1). */

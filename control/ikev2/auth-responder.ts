@@ -143,6 +143,9 @@ function admit(context: Context, sa: IkeSa, identity: Identity): boolean {
   return true
 }
 
+/** By then our answer has arrived, or the tunnel waits for its repetition. */
+const ANSWER_MS = 1_000
+
 /** -- auth -> established, with the first Child SA or the reason why not; the IKE SA stays either way (§1.2). */
 function accept(
   context: Context,
@@ -177,7 +180,9 @@ function answerChild(context: Context, sa: IkeSa, payloads: Payload[]): Payload[
     secrets: [],
     initiated: false,
     replaces: null,
-    activate: true,
+    // the peer cannot receive on it before our answer has come: where another SA of the tunnel sends, that one goes on
+    activate: !context.state.sending.has(chosen.peer.tunnel),
+    activateAfter: ANSWER_MS,
   })
   return answerPayloads(chosen, spiIn, null, null)
 }

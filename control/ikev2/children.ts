@@ -28,6 +28,8 @@ export type AgreedChild = {
   replaces: ChildSaId | null
   /** send on it at once */
   activate: boolean
+  /** if not at once: after so many ms, used by the peer or not */
+  activateAfter?: number
 }
 
 /** -- agreed -> active or fresh: derives KEYMAT and hands both directions to the card. */
@@ -70,6 +72,7 @@ function recordOf(context: Context, sa: IkeSa, agreed: AgreedChild): ChildSa {
     encapsulation: encapsulationOf(sa),
     ...deadlines(context.now, seconds, peer.rekeyMargin, role, randomByte(context)),
     removeAt: Number.POSITIVE_INFINITY,
+    activateAt: context.now + (agreed.activateAfter ?? Number.POSITIVE_INFINITY),
     rekeying: false,
     deleting: false,
     replaces: agreed.replaces,
@@ -114,6 +117,7 @@ function installOf(
 
 function sendOn(context: Context, child: ChildSa): void {
   child.state = 'active'
+  child.activateAt = Number.POSITIVE_INFINITY
   context.state.sending.set(child.tunnel, child.id)
 }
 
@@ -168,6 +172,7 @@ export function drainChild(context: Context, child: ChildSa, reason: Reason) {
 
 function beginDraining(context: Context, child: ChildSa, reason: Reason): void {
   child.state = 'draining'
+  child.activateAt = Number.POSITIVE_INFINITY
   child.endReason = reason
   child.softAt = child.hardAt = Number.POSITIVE_INFINITY
   child.removeAt = context.now + context.options.overlapMs
@@ -187,6 +192,7 @@ export function awaitSuccessor(context: Context, child: ChildSa): void {
  */
 export function leaveToPeer(context: Context, child: ChildSa): void {
   child.state = 'replaced'
+  child.activateAt = Number.POSITIVE_INFINITY
   child.softAt = Number.POSITIVE_INFINITY
   child.hardAt = Math.min(child.hardAt, context.now + context.options.replacedMs)
 }

@@ -12,7 +12,7 @@ import { sendRequest, sendResponse } from './exchange.ts'
 import { inherit } from './inherit.ts'
 import { cancelJobs } from './jobs.ts'
 import { findAll } from './payloads.ts'
-import { leave, linger } from './sas.ts'
+import { leave, leaveToSibling, linger } from './sas.ts'
 import type { ChildSa, Context, IkeSa } from './state.ts'
 import { addTask } from './tasks.ts'
 
@@ -129,6 +129,7 @@ function endByPeer(context: Context, sa: IkeSa, message: Message, datagram: IkeD
   const rival = livingIkeRival(context, sa)
   sendResponse(context, sa, message.header, [], datagram)
   if (rival) inherit(context, sa, rival)
+  leaveToSibling(context, sa, 'peer-deleted')
   leave(context, sa, 'peer-deleted')
   linger(context, sa)
 }

@@ -5,7 +5,7 @@
 import { livingChildren } from './children.ts'
 import { beginDelete } from './delete.ts'
 import { sharesIkeSa } from './peers.ts'
-import { forget, siblingOf, tunnelOf } from './sas.ts'
+import { forget, leaveToSibling, siblingOf, tunnelOf } from './sas.ts'
 import type { Context, IkeSa } from './state.ts'
 import { addTask } from './tasks.ts'
 
@@ -52,5 +52,6 @@ export function endDuplicate(context: Context, sa: IkeSa) {
     return addTask(twin, { kind: 'probe' })
   }
   for (const child of sa.children.values()) ensureChild(twin, child.tunnel)
+  leaveToSibling(context, sa, 'cleared')
   beginDelete(context, sa, 'cleared')
 }

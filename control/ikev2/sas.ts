@@ -6,7 +6,7 @@ import { wipe } from '../crypto/suite.ts'
 import type { Endpoint } from '../ports.ts'
 import type { PeerConfig, Reason } from '../sa/contract.ts'
 import { u64 } from '../wire/bytes.ts'
-import { dropChild } from './children.ts'
+import { drainChild, dropChild } from './children.ts'
 import { act } from './context.ts'
 import { cancelJobs } from './jobs.ts'
 import { abandonPending, releaseOffer, wipeDh, wipeIkeOffer } from './offers.ts'
@@ -134,6 +134,21 @@ export function leave(context: Context, sa: IkeSa, reason: Reason): void {
   const sibling = siblingOf(context, sa)
   if (sibling) act(context, { kind: 'ike-rekeyed', from: sa.id, to: sibling.id, tunnel: tunnelOf(sa) })
   else act(context, { kind: 'ike-down', ikeSa: sa.id, tunnel: tunnelOf(sa), reason })
+}
+
+/**
+ * One of two equal IKE SAs goes, and both ends know: its Child SAs give way to those of the other one, and receive what
+ * is on the way, under that one, for as long as after a rekey.
+ */
+export function leaveToSibling(context: Context, sa: IkeSa, reason: Reason): void {
+  const sibling = isUp(sa) ? siblingOf(context, sa) : null
+  if (sibling === null) return
+  for (const child of [...sa.children.values()]) {
+    sa.children.delete(child.id)
+    child.ikeSa = sibling.id
+    sibling.children.set(child.id, child)
+    drainChild(context, child, reason)
+  }
 }
 
 /** Another established IKE SA between the same identities for the same tunnels. */

@@ -223,6 +223,8 @@ export type ChildSa = {
   softAt: number
   hardAt: number
   removeAt: number
+  /** a fresh SA sends from then on even if the peer has not used it; monotonic ms */
+  activateAt: number
   /** a task or exchange of ours is about to replace it */
   rekeying: boolean
   /** Delete queued or in flight */

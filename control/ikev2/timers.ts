@@ -1,7 +1,7 @@
 // What time does: retransmission, lifetimes, liveness, and the tasks that wait (RFC 7296 §2.4, §2.8).
 
 import type { Reason } from '../sa/contract.ts'
-import { dropChild } from './children.ts'
+import { activateChild, dropChild } from './children.ts'
 import { report } from './context.ts'
 import { beginCreateChild, beginRekeyChild } from './create-child-initiator.ts'
 import { beginDelete, beginDeleteChildren, sendDelete } from './delete.ts'
@@ -26,8 +26,8 @@ export function saDeadline(context: Pick<Context, 'options'>, sa: IkeSa): number
   const work = Math.min(probeAt(sa), keepaliveAt(context, sa), taskDeadline(sa))
   let earliest = Math.min(sa.endAt, sa.softAt, sa.hardAt, sa.duplicateAt, sa.exchange?.nextAt ?? never, work)
   if (sa.pending) earliest = Math.min(earliest, sa.pending.endAt)
-  for (const { softAt, hardAt, removeAt } of sa.children.values())
-    earliest = Math.min(earliest, softAt, hardAt, removeAt)
+  for (const { softAt, hardAt, removeAt, activateAt } of sa.children.values())
+    earliest = Math.min(earliest, softAt, hardAt, removeAt, activateAt)
   return earliest
 }
 
@@ -130,6 +130,7 @@ function tickChild(context: Context, sa: IkeSa, child: ChildSa) {
   const { now } = context
   if (now >= child.removeAt) return dropChild(context, child, child.endReason)
   if (now >= child.hardAt) return expireChild(context, sa, child)
+  if (now >= child.activateAt) activateChild(context, child)
   if (now < child.softAt) return
   child.softAt = never
   addTask(sa, { kind: 'rekey-child', child: child.id, keRounds: 0, group: null })

@@ -10,6 +10,7 @@
 import assert from 'node:assert/strict'
 import { type Capture, type Frame, openCapture } from '../../bindings/linux/capture.ts'
 import { linkIndex } from '../../bindings/linux/namespace-links.ts'
+import { espDatagrams } from '../../control/cli/lab-wire.ts'
 import type { Network } from './network.ts'
 
 const ETHERNET = 14
@@ -147,16 +148,11 @@ function espOf(frame: Uint8Array): string[] {
   return datagramsOf(packet.subarray(header + 8), lengthOf(packet) - header - 8)
 }
 
-/** The datagrams of a train are of one length and numbered one after the other; the last may be shorter. */
 function datagramsOf(esp: Uint8Array, length: number): string[] {
+  if (esp.length < 8) return []
   const view = new DataView(esp.buffer, esp.byteOffset, esp.length)
-  if (view.byteLength < 8) return []
   const [spi, number] = [view.getUint32(0), view.getUint32(4)]
-  const isNext = (at: number) => view.getUint32(at) === spi && view.getUint32(at + 4) === number + 1
-  let step = 8
-  while (step + 8 <= view.byteLength && !isNext(step)) step += 4
-  const count = step + 8 <= view.byteLength ? Math.ceil(length / step) : 1
-  return Array.from({ length: count }, (_, index) => `${spi} ${number + index}`)
+  return Array.from({ length: espDatagrams(esp, length) }, (_, index) => `${spi} ${number + index}`)
 }
 
 function ipv4Of(frame: Uint8Array): Uint8Array | null {
