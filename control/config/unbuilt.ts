@@ -1,7 +1,6 @@
 // What the language has and this version does not do yet: one row a feature. Delete a row when its feature is built.
 //
-// `unsupported` rows refuse the configuration at each line they find; `not-yet` rows accept the statement, say that
-// it has no effect, and leave everything else as it is.
+// Its rows refuse the configuration at each line they find.
 
 import { LOCAL_CONTEXT } from './defaults.ts'
 import type { Config, IkePolicy, Lined } from './model.ts'
@@ -60,9 +59,6 @@ export const UNSUPPORTED: readonly Unbuilt[] = [
     ),
   ),
 ]
-
-/** None at the moment. */
-export const NOT_YET: readonly Unbuilt[] = []
 
 function row(feature: string, instead: string, find: (config: Config) => number[]): Unbuilt {
   return { feature, instead, find }
