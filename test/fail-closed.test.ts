@@ -18,9 +18,11 @@ import { LinuxRoutes } from '../bindings/linux/routes.ts'
 import { putSockaddr } from '../bindings/linux/sockaddr.ts'
 import { close, sendmsg, socket } from '../bindings/linux/syscalls.ts'
 import { createTun } from '../bindings/linux/tun.ts'
+import { loadConfig } from '../control/config/load.ts'
+import type { Config } from '../control/config/model.ts'
 import type { Log } from '../control/ports.ts'
 import { Devices } from '../control/tunnel/devices.ts'
-import { GUARD_METRIC, type MachinePlan } from '../control/tunnel/plan.ts'
+import { GUARD_METRIC, type MachinePlan, planMachine } from '../control/tunnel/plan.ts'
 import { inNamespace } from './bindings-namespace.ts'
 
 const ip = (...words: string[]) => execFileSync('ip', words, { encoding: 'utf8', stdio: 'pipe' })
@@ -139,7 +141,41 @@ inNamespace(import.meta.filename, () => {
     assert.equal(seenInClear(INSIDE), 0)
     assert.equal(seenInClear(OUTSIDE), OUTSIDE.length)
   })
+
+  test('all traffic belongs into the tunnel, and the program dies: the host’s own default route does not take it', () => {
+    for (const via of ['192.0.2.2', '2001:db8::2']) {
+      ip('route', 'add', 'default', 'via', via, 'metric', '100')
+      ip('route', 'del', 'default', 'via', via, 'metric', via.includes(':') ? '1024' : '0')
+    }
+    assert.equal(seenInClear(OUTSIDE), OUTSIDE.length)
+    const { guards } = planMachine(everything(), new Set())
+    const defaults = guards.filter(({ prefix }) => prefix.endsWith('/0'))
+    assert.equal(defaults.length, 2)
+    for (const guard of defaults) routes.addRoute(guard)
+    assert.equal(seenInClear(OUTSIDE), 0)
+    for (const guard of defaults) routes.deleteRoute(guard)
+    assert.equal(seenInClear(OUTSIDE), OUTSIDE.length)
+  })
 })
+
+/** A tunnel for whatever has no better route. */
+function everything(): Config {
+  const text = `context local
+ interface t1
+ ip route 0.0.0.0/0 interface t1
+ ip route ::/0 interface t1
+ike policy p
+ pre-shared-key text "a key of more than sixteen bytes"
+tunnel ipsec c
+ peer-end-point local 192.0.2.1 remote 192.0.2.2
+ bind interface t1 local
+ ike-policy p
+`
+  const files = { read: () => new Uint8Array(), readSecret: () => new Uint8Array(32), exists: () => true }
+  const { config, errors } = loadConfig('/x.conf', text, files, { privateFile: true })
+  assert.deepEqual(errors, [])
+  return config
+}
 
 /** The kernel drops every IPv4 route of a device with its last address. */
 function loseAddresses(): void {

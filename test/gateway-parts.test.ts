@@ -164,6 +164,13 @@ tunnel ipsec m
       ],
     ))
 
+  test('the guard of a default route comes before the host’s other default routes', () => {
+    const extra = ' ip route 0.0.0.0/0 interface t1 distance 9\n ip route 0.0.0.0/0 tunnel m distance 7\n'
+    const { guards } = planMachine(config(text.replace('ike policy p', `${extra}ike policy p`)), new Set())
+    const guard = guards.find(({ prefix }) => prefix === '0.0.0.0/0')
+    assert.deepEqual(guard, { prefix: '0.0.0.0/0', device: null, metric: 10, blackhole: true })
+  })
+
   test('no guard for a link-local network or an address alone', () => {
     const addresses = '  ip address fe80::1/64\n  ip address 10.7.0.1/32\n  ip address fd07::1/64\n'
     const other = text.replace('  ip address 10.0.0.1/30\n', addresses)

@@ -6,7 +6,7 @@
 // something goes: routes, devices, and a guard only when no route into a tunnel wants its prefix any more.
 
 import type { LearnedRoute, Log, Route, Routes } from '../ports.ts'
-import { type DevicePlan, GUARD_METRIC, type MachinePlan, routeKey } from './plan.ts'
+import { type DevicePlan, type MachinePlan, routeKey } from './plan.ts'
 
 export class Devices {
   readonly #routes: Routes
@@ -14,8 +14,8 @@ export class Devices {
   readonly #devices = new Map<string, { plan: DevicePlan; mtu: number; up: boolean }>()
   #installed = new Map<string, Route>()
   #guards = new Map<string, Route>()
-  /** guards and routes of the plan, whether the kernel took them or not */
-  #wanted: Route[] = []
+  /** guards and routes of the plan by key, whether the kernel took them or not */
+  #wanted = { guards: new Map<string, Route>(), routes: new Map<string, Route>() }
   /** keys of those that could not be put back: said once */
   readonly #lost = new Set<string>()
 
@@ -35,15 +35,16 @@ export class Devices {
     for (const device of plan.devices.values()) this.#create(device, mtuOf(device))
     this.#add(this.#installed, routes)
     this.#deleteRoutes(this.#guards, guards)
-    this.#wanted = [...plan.guards, ...plan.routes]
+    this.#wanted = { guards, routes }
   }
 
   /** Puts back the guards and routes that are gone, guards first. What cannot be is said once and tried again next time. */
   repair() {
+    const { guards, routes } = this.#wanted
     let missing: Route[] = []
     const what = 'compare the kernel’s routes with ours'
     this.#try(() => {
-      missing = this.#routes.missing?.(this.#wanted) ?? []
+      missing = this.#routes.missing?.([...guards.values(), ...routes.values()]) ?? []
     }, what)
     for (const route of missing) this.#putBack(route)
   }
@@ -53,7 +54,7 @@ export class Devices {
     const known = this.#lost.has(key)
     try {
       this.#routes.addRoute(route)
-      const have = route.metric === GUARD_METRIC && route.blackhole ? this.#guards : this.#installed
+      const have = this.#wanted.guards.has(key) ? this.#guards : this.#installed
       have.set(key, route)
       this.#lost.delete(key)
       this.#log.log('warning', `the kernel had lost route ${describeRoute(route)}: put back`)
@@ -109,7 +110,7 @@ export class Devices {
 
   /** Takes away devices and routes; the guards stay, on purpose. */
   removeAll() {
-    this.#wanted = []
+    this.#wanted = { guards: new Map(), routes: new Map() }
     this.#deleteRoutes(this.#installed, new Map())
     for (const name of [...this.#devices.keys()]) this.#delete(name)
   }

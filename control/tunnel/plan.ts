@@ -13,8 +13,10 @@ import type { Config, StaticRoute, TunnelConfig } from '../config/model.ts'
 import { interfaceOf } from '../config/resolve.ts'
 import type { Route } from '../ports.ts'
 
-/** Metric of guards: the largest the kernel takes, so that any other route wins. */
+/** Metric of guards but those of default routes: the largest the kernel takes, so that any other route wins. */
 export const GUARD_METRIC = 0xffffffff
+
+const DEFAULT_PREFIXES = ['0.0.0.0/0', '::/0']
 
 /** RFC 4291 §2.5.6: on every device, never routed. */
 const LINK_LOCAL = 'fe80::/10'
@@ -42,7 +44,7 @@ export function planMachine(config: Config, up: ReadonlySet<string>): MachinePla
   const prefixes = [...routes.filter(guarded).map(({ prefix }) => prefix), ...connected(devices)]
   return {
     devices,
-    guards: uniqueRoutes(prefixes.map(guardOf)),
+    guards: uniqueRoutes(prefixes.map((prefix) => guardOf(prefix, routes))),
     routes: uniqueRoutes(routes.flatMap((route) => kernelRoute(tunnelOf, route, up))),
     fib: routes.flatMap(fibEntry),
   }
@@ -97,8 +99,12 @@ function guarded(route: StaticRoute): boolean {
   return route.nextHop.kind !== 'null0' && !route.withdraw
 }
 
-function guardOf(prefix: string): Route {
-  return { prefix, device: null, metric: GUARD_METRIC, blackhole: true }
+/** Every host has another default route, which would win over the worst metric: the guard of ours comes next to it. */
+function guardOf(prefix: string, routes: StaticRoute[]): Route {
+  const guard = { prefix, device: null, blackhole: true }
+  if (!DEFAULT_PREFIXES.includes(prefix)) return { ...guard, metric: GUARD_METRIC }
+  const ours = routes.filter((route) => guarded(route) && route.prefix === prefix)
+  return { ...guard, metric: 1 + Math.max(...ours.map(({ distance }) => distance)) }
 }
 
 /** The networks that the kernel routes to a device for its addresses: the neighbours of a routing daemon are there. */
