@@ -1,13 +1,14 @@
 /**
  * ChaCha20 over AEAD jobs (RFC 8439 §2.4, §2.6).
  *
- * Every block of 64 bytes has a lane, 4 blocks a step. The blocks of a job are numbered by their counters: 0 is
- * the key of its Poly1305, n > 0 is block n of the data. Whole groups of 4 blocks of a long message go in one
+ * Every block of 64 bytes has a lane, 4 blocks a step, or 8 where vectors are joined (vectors.ts). The blocks of a job are numbered by their counters: 0 is
+ * the key of its Poly1305, n > 0 is block n of the data. As many whole blocks of a long message as fill all lanes go in one
  * run; the rest shares a step with the blocks of the next message. A block that is not whole is worked on in
  * scratch.
  */
 import { copyShort } from './block-word.ts'
 import { chachaRun } from './generated/chacha-lanes.ts'
+import { chachaWideRun } from './generated/chacha-wide.ts'
 import { AEAD_JOB_DATA, AEAD_JOB_KEY, AEAD_JOB_LENGTH, AEAD_JOB_NONCE } from './job.ts'
 import { orderedJob } from './order.ts'
 import {
@@ -19,8 +20,10 @@ import {
   SCRATCH_CHACHA_STATE,
   SCRATCH_LANES,
 } from './scratch.ts'
+import { wideVectors } from './vectors.ts'
 
 const LANES = 4
+const WIDE_LANES = 8
 const BLOCK_SHIFT: u32 = 6
 const BLOCK: u32 = 64
 
@@ -33,6 +36,7 @@ export const CHACHA_DATA = 2
 export function chachaOrdered(count: i32, parts: i32, scratch: usize): void {
   const first: u32 = (parts & CHACHA_KEYS) !== 0 ? 0 : 1
   if (first === 0) memory.fill(scratch + SCRATCH_AEAD_MASKS, 0, (<usize>count) << BLOCK_SHIFT)
+  const most = wideVectors() ? WIDE_LANES : LANES
   let index = -1
   let block: u32 = 0
   let end: u32 = 0
@@ -42,7 +46,7 @@ export function chachaOrdered(count: i32, parts: i32, scratch: usize): void {
     let filled = 0
     let steps: u32 = 1
     clearPartials(scratch)
-    while (filled < LANES) {
+    while (filled < most) {
       if (block === end) {
         if (++index >= count) break
         job = orderedJob(scratch, index)
@@ -52,16 +56,19 @@ export function chachaOrdered(count: i32, parts: i32, scratch: usize): void {
         end = (parts & CHACHA_DATA) !== 0 ? (length + BLOCK - 1) / BLOCK + 1 : 1
         continue
       }
-      if (filled === 0 && block > 0 && whole > block) steps = max<u32>((whole - block) / LANES, 1)
+      if (filled === 0 && block > 0 && whole > block) steps = max<u32>((whole - block) / most, 1)
       setBlock(scratch, filled++, job, block, index)
       block++
     }
     if (filled === 0) return
-    for (let lane = filled; lane < LANES; lane++) idle(scratch, lane, job)
+    const lanes = filled > LANES ? WIDE_LANES : LANES
+    for (let lane = filled; lane < lanes; lane++) idle(scratch, lane, job)
     const rows = scratch + SCRATCH_CHACHA_ROWS
     const keys = scratch + SCRATCH_CHACHA_KEYS
-    chachaRun(keys, rows, scratch + SCRATCH_LANES, <i32>steps, scratch + SCRATCH_CHACHA_STATE)
-    block += (steps - 1) * LANES
+    const state = scratch + SCRATCH_CHACHA_STATE
+    if (lanes === LANES) chachaRun(keys, rows, scratch + SCRATCH_LANES, <i32>steps, state)
+    else chachaWideRun(keys, rows, scratch + SCRATCH_LANES, <i32>steps, state)
+    block += (steps - 1) * most
     finishPartials(scratch)
   }
 }
@@ -94,8 +101,8 @@ function laneBlock(scratch: usize, lane: i32): usize {
 // Partial blocks: for each lane the address where its block belongs and the bytes of it, 0 if it is none.
 
 function clearPartials(scratch: usize): void {
-  v128.store(scratch + SCRATCH_CHACHA_PARTIALS, i64x2.splat(0))
-  v128.store(scratch + SCRATCH_CHACHA_PARTIALS, i64x2.splat(0), 16)
+  for (let at: usize = 0; at < 64; at += 16)
+    v128.store(scratch + SCRATCH_CHACHA_PARTIALS + at, i64x2.splat(0))
 }
 
 /** Copies a partial block to scratch and notes where it belongs; returns the address in scratch. */
@@ -109,7 +116,7 @@ function startPartial(scratch: usize, lane: i32, data: usize, bytes: u32): usize
 
 /** Copies the partial blocks of this step back. */
 function finishPartials(scratch: usize): void {
-  for (let lane = 0; lane < LANES; lane++) {
+  for (let lane = 0; lane < WIDE_LANES; lane++) {
     const entry = scratch + SCRATCH_CHACHA_PARTIALS + ((<usize>lane) << 3)
     const bytes = load<u32>(entry, 4)
     if (bytes !== 0) copyPartial(<usize>load<u32>(entry), laneBlock(scratch, lane), bytes)

@@ -61,30 +61,30 @@ export const SCRATCH_CTR_BYTES = 3408
 export const SCRATCH_AEAD_MASKS = 32032
 
 // ChaCha20-Poly1305; the one-time keys and tags stand at SCRATCH_AEAD_MASKS, 128 of 64 bytes
-/** Key addresses of the ChaCha20 lanes: 4 u32. */
-export const SCRATCH_CHACHA_KEYS = 3600
-/** Partial blocks of this step: address and bytes for each of 4 lanes, u32. */
-export const SCRATCH_CHACHA_PARTIALS = 3616
+/** Key addresses of the ChaCha20 lanes: 8 u32. */
+export const SCRATCH_CHACHA_KEYS = 3616
+/** Partial blocks of this step: address and bytes for each of 8 lanes, u32. */
+export const SCRATCH_CHACHA_PARTIALS = 3696
 /** Blocks left in each Poly1305 lane: 4 u32. */
 export const SCRATCH_POLY_LEFT = 3648
 /** Stretch of each Poly1305 lane: 4 u32. */
 export const SCRATCH_POLY_STRETCH = 3664
 /** Place of each Poly1305 lane's job in the order: 4 u32. */
 export const SCRATCH_POLY_INDEX = 3680
-/** Initial state of the ChaCha20 lanes: 16 rows of 16 bytes. */
+/** Initial state of 4 ChaCha20 lanes: 16 rows of 16 bytes; of 8: 16 of 32, and as much for results. */
 export const SCRATCH_CHACHA_STATE = 3840
-/** Counter and nonce of the ChaCha20 lanes: 4 of 16 bytes. */
-export const SCRATCH_CHACHA_ROWS = 4096
-/** What stands for data that is no whole block: 4 of 64 bytes. */
-export const SCRATCH_CHACHA_BLOCKS = 4160
+/** Counter and nonce of the ChaCha20 lanes: 8 of 16 bytes. */
+export const SCRATCH_CHACHA_ROWS = 4864
+/** What stands for data that is no whole block: 8 of 64 bytes. */
+export const SCRATCH_CHACHA_BLOCKS = 4992
 /** Sums of Poly1305: 5 limbs of 16 bytes. */
-export const SCRATCH_POLY_SUMS = 4416
+export const SCRATCH_POLY_SUMS = 5504
 /** Limbs of r, then of 5 r: 10 of 16 bytes. */
-export const SCRATCH_POLY_KEYS = 4496
+export const SCRATCH_POLY_KEYS = 5584
 /** Last blocks of the Poly1305 lanes: 4 of 32 bytes. */
-export const SCRATCH_POLY_BUFFERS = 4656
+export const SCRATCH_POLY_BUFFERS = 5744
 /** Bytes from SCRATCH_CHACHA_STATE on that are wiped after a call. */
-export const SCRATCH_CHACHA_BYTES = 944
+export const SCRATCH_CHACHA_BYTES = 2032
 
 // Hashes; a row has one word of every lane: 48 or 64 bytes for MD5, 32 for SHA-1, SHA-384 and SHA-512, 16 for SHA-256
 /** Lane addresses: at most 16 u32, as in all tables of lanes. */

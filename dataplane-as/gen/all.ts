@@ -10,6 +10,7 @@ import { aesFiles } from './aes.ts'
 import { aesCtrFiles } from './aes-ctr.ts'
 import { aesWideFiles } from './aes-wide.ts'
 import { chachaFiles } from './chacha.ts'
+import { chachaWideFiles } from './chacha-wide.ts'
 import { desFiles } from './des.ts'
 import { ghashFiles } from './ghash.ts'
 import { hashConstantFiles } from './hash-constants.ts'
@@ -30,6 +31,7 @@ export function generatedFiles(): GeneratedFile[] {
     ...aesCtrFiles(),
     ...aesWideFiles(),
     ...chachaFiles(),
+    ...chachaWideFiles(),
     ...desFiles(),
     ...ghashFiles(),
     ...hashConstantFiles(),

@@ -11,8 +11,21 @@ const LANES = 4
 const STEP = 64 * LANES
 
 /** Places of the quarter rounds: columns, then diagonals (RFC 8439 §2.3). */
-const COLUMNS = [0, 1, 2, 3].map((i) => [i, 4 + i, 8 + i, 12 + i])
-const DIAGONALS = [0, 1, 2, 3].map((i) => [i, 4 + ((i + 1) % 4), 8 + ((i + 2) % 4), 12 + ((i + 3) % 4)])
+export const COLUMNS = [0, 1, 2, 3].map((i) => [i, 4 + i, 8 + i, 12 + i])
+export const DIAGONALS = [0, 1, 2, 3].map((i) => [
+  i,
+  4 + ((i + 1) % 4),
+  8 + ((i + 2) % 4),
+  12 + ((i + 3) % 4),
+])
+
+/** Steps of a quarter round (RFC 8439 §2.1): place of the sum, of what is added, of what is turned left, by how many bits. */
+export const QUARTER_ROUND = [
+  [0, 1, 3, 16],
+  [2, 3, 1, 12],
+  [0, 1, 3, 8],
+  [2, 3, 1, 7],
+]
 
 /** Rotation to the left: by whole bytes as a shuffle where that is one instruction or two, else by two shifts. */
 function rotated(value: string, bits: number): string {
@@ -23,13 +36,7 @@ function rotated(value: string, bits: number): string {
 
 /** Four quarter rounds side by side (RFC 8439 §2.1). */
 function quarterRounds(lines: Lines, places: readonly number[][]): void {
-  const steps = [
-    [0, 1, 3, 16],
-    [2, 3, 1, 12],
-    [0, 1, 3, 8],
-    [2, 3, 1, 7],
-  ]
-  for (const [to, from, turned, bits] of steps) {
+  for (const [to, from, turned, bits] of QUARTER_ROUND) {
     for (const place of places) {
       const [a, b, d] = [`x${place[to]}`, `x${place[from]}`, `x${place[turned]}`]
       lines.add(`${a} = i32x4.add(${a}, ${b})`, `${d} = v128.xor(${d}, ${a})`, `${d} = ${rotated(d, bits)}`)
