@@ -45,11 +45,12 @@ async function pingBothWays(outer: 4 | 6, encapsulation: Encapsulation, protocol
     )
 }
 
-/** Both ends on one wire; afterwards nothing was dropped and nothing is left of them. */
+/** Both ends on one wire; afterwards nothing was dropped but for `allowed` reasons, and nothing is left of them. */
 async function withSides(
   outer: 4 | 6,
   way: Way,
   run: (sides: Side[]) => Promise<void>,
+  allowed: string[] = [],
 ): Promise<EndReport[]> {
   const sides = await Promise.all([0, 1].map((index) => startSide(index, outer, way)))
   try {
@@ -59,25 +60,40 @@ async function withSides(
   } finally {
     for (const side of sides) side.process.stdin?.end()
   }
-  return Promise.all(sides.map(checkEnd))
+  return Promise.all(sides.map((side) => checkEnd(side, allowed)))
 }
 
 const TRANSFER = 4000000
 
+/** A sender as fast as TCP may fill the ring between two ASPs when the other one has no processor: then it repeats. */
+const OVERRUN = ['inbox-full']
+
 /** The kernel counts messages as datagrams: there are far fewer of them than packets. */
 async function trains(outer: 4 | 6): Promise<void> {
-  await withSides(outer, { encapsulation: 'udp', protocol: 'esp' }, async (sides) => {
-    assert.ok(await transfer(sides[0].pid, sides[1].pid, { from: '10.1.0.1', to: '10.2.0.1' }, TRANSFER))
-    const sent = udpSent(sides[0], outer)
-    assert.ok(sent < TRANSFER / 1400 / 2, `${sent} messages for ${TRANSFER / 1400} packets`)
-  })
+  await withSides(
+    outer,
+    { encapsulation: 'udp', protocol: 'esp' },
+    async (sides) => {
+      assert.ok(await transfer(sides[0].pid, sides[1].pid, { from: '10.1.0.1', to: '10.2.0.1' }, TRANSFER))
+      const sent = udpSent(sides[0], outer)
+      assert.ok(sent < TRANSFER / 1400 / 2, `${sent} messages for ${TRANSFER / 1400} packets`)
+    },
+    OVERRUN,
+  )
 }
 
 async function narrow(outer: 4 | 6): Promise<void> {
-  await withSides(outer, { encapsulation: 'udp', protocol: 'esp', dfBit: 'clear' }, async (sides) => {
-    for (const side of sides) inside(side, 'ip', 'link', 'set', 'wire', 'mtu', '1300')
-    assert.ok(await transfer(sides[0].pid, sides[1].pid, { from: '10.1.0.1', to: '10.2.0.1' }, TRANSFER / 8))
-  })
+  await withSides(
+    outer,
+    { encapsulation: 'udp', protocol: 'esp', dfBit: 'clear' },
+    async (sides) => {
+      for (const side of sides) inside(side, 'ip', 'link', 'set', 'wire', 'mtu', '1300')
+      assert.ok(
+        await transfer(sides[0].pid, sides[1].pid, { from: '10.1.0.1', to: '10.2.0.1' }, TRANSFER / 8),
+      )
+    },
+    OVERRUN,
+  )
 }
 
 /** UDP messages that a namespace has sent over the family. */
@@ -165,9 +181,10 @@ function ping(side: Side, address: string, count: number, size: number, ...more:
   assert.match(output, new RegExp(`${count} received`), output)
 }
 
-async function checkEnd(side: Side): Promise<EndReport> {
+async function checkEnd(side: Side, allowed: string[]): Promise<EndReport> {
   const report = JSON.parse((await side.lines.next()).value) as EndReport
-  assert.deepEqual(report.drops, {})
+  const drops = Object.entries(report.drops).filter(([reason]) => !allowed.includes(reason))
+  assert.deepEqual(drops, [])
   assert.deepEqual(report.leaked, [], 'stop leaves no descriptor')
   assert.deepEqual(report.devices, [], 'stop leaves no device')
   assert.deepEqual(await side.exit, [0, null])

@@ -58,7 +58,8 @@ function bedFor(outer: Family, inner: Family[], role: Role): BedOptions {
 async function replies(bed: Bed, family: Family, from: 'left' | 'right', bytes: number): Promise<number> {
   const to = HOSTS[family][from === 'left' ? 'right' : 'left']
   const size = String(bytes - HEADERS[family])
-  const words = ['-n', '-q', '-c', String(PINGS), '-i', '0.05', '-W', '5', '-M', 'do', '-s', size]
+  // all at once: ping waits for late answers as long as its interval
+  const words = ['-n', '-q', '-c', String(PINGS), '-l', String(PINGS), '-i', '5', '-M', 'do', '-s', size]
   const child = bed.network.start(`lan-${from}`, 'ping', ...words, to)
   let text = ''
   for await (const chunk of child.stdout!) text += chunk

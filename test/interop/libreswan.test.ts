@@ -12,6 +12,7 @@ import { onlyTunnel, writeFiles } from './bed.ts'
 import { AES128_SHA1, type OurOptions, ourConfig, PSK, type Suite } from './config.ts'
 import { type Libreswan, missingLibreswan, startLibreswan } from './libreswan.ts'
 import { createNetwork } from './network.ts'
+import { isDemanded } from './release.ts'
 
 const READY_DEADLINE = 20_000 // ms
 const PATIENCE = 40_000 // ms for a state
@@ -64,8 +65,8 @@ async function withLibreswan(options: Options, run: (bed: Bed) => Promise<void>)
 
 function libreswanTest(name: string, run: () => Promise<void>): void {
   const missing = missingLibreswan()
-  const skip = missing !== null && process.env.ASEGATE_INTEROP !== 'required' ? missing : false
-  test(`libreswan: ${name}`, { skip, timeout: 120_000 }, async () => {
+  const skip = missing !== null && !isDemanded(false) ? missing : false
+  test(`libreswan: ${name}`, { skip, timeout: 240_000 }, async () => {
     assert.equal(missing, null, missing ?? '')
     await run()
   })

@@ -17,6 +17,7 @@ import { type ManualSet, manualText } from '../manual-world.ts'
 import { CIPHERS, INTEGRITIES } from '../oracle/esp.ts'
 import { writeFiles } from './bed.ts'
 import { createNetwork, type Network } from './network.ts'
+import { isDemanded } from './release.ts'
 
 const PYTHON = '/usr/bin/python3' // Debian's, whose modules are Debian's
 const PEER = fileURLToPath(new URL('./scapy-peer.py', import.meta.url))
@@ -92,7 +93,7 @@ function missingScapy(): string | null {
 }
 
 const missing = missingScapy()
-const skip = missing !== null && process.env.ASEGATE_INTEROP !== 'required' ? missing : false
+const skip = missing !== null && !isDemanded(true) ? missing : false
 
 /** What side 1 has, in scapy's words, the inner SA first. */
 function scapySas({ esp, ah, key = 0x0f }: ManualSet, direction: 'in' | 'out') {

@@ -37,6 +37,15 @@ export function releaseOf(name: ReleaseName): Release {
   return RELEASES[name]
 }
 
+/**
+ * Whether a test whose peer is missing fails instead of being skipped: ASEGATE_INTEROP=required, all of them;
+ * =installed, those whose peer comes with this machine's own packages.
+ */
+export function isDemanded(comesInstalled: boolean): boolean {
+  const demand = process.env.ASEGATE_INTEROP
+  return demand === 'required' || (demand === 'installed' && comesInstalled)
+}
+
 /** null: everything is there; else one sentence saying what is missing. */
 export function missingStrongSwan(name: ReleaseName): string | null {
   const root = releaseOf(name).root ?? ''
