@@ -34,7 +34,7 @@ function asegate(words: string[], node = process.execPath, environment: NodeJS.P
     encoding: 'utf8',
     cwd: FOLDER,
     env: { ...inherited, ...environment },
-    timeout: 30_000,
+    timeout: 120_000,
   })
 }
 
@@ -198,7 +198,7 @@ describe('run refuses', () => {
         '--socket',
         join(FOLDER, 'p.sock'),
       ],
-      { encoding: 'utf8', timeout: 30_000 },
+      { encoding: 'utf8', timeout: 120_000 },
     )
     assert.equal(status, 5, stderr)
     assert.match(stderr, /^asegate: asegate run lacks CAP_NET_ADMIN[^\n]*\n$/)

@@ -16,8 +16,8 @@ import type { LabResult } from '../control/cli/lab-events.ts'
 
 const ROOT_DIRECTORY = fileURLToPath(new URL('..', import.meta.url))
 const PROGRAM = fileURLToPath(new URL('../control/cli/asegate.js', import.meta.url))
-const RUN_DEADLINE = 90_000 // ms
-const GONE_DEADLINE = 5_000 // ms from the end of a lab to its last process
+const RUN_DEADLINE = 300_000 // ms
+const GONE_DEADLINE = 60_000 // ms from the end of a lab to its last process
 const NOBODY = ['setpriv', '--reuid', '65534', '--regid', '65534', '--clear-groups']
 const ROOT = process.getuid?.() === 0
 

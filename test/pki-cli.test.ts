@@ -41,7 +41,7 @@ after(() => rmSync(FOLDER, { recursive: true, force: true }))
 
 function run(command: string, words: string[]): { status: number | null; stdout: string; stderr: string } {
   const { NODE_OPTIONS: _, NODE_TEST_CONTEXT: __, ...env } = process.env
-  return spawnSync(command, words, { encoding: 'utf8', cwd: FOLDER, env, timeout: 60_000 })
+  return spawnSync(command, words, { encoding: 'utf8', cwd: FOLDER, env, timeout: 240_000 })
 }
 
 const program = join(ROOT, 'control/cli/asegate.js')

@@ -27,7 +27,7 @@ import { closeUdp, openUdp, steerUdp, type UdpFamily } from './udp.ts'
 const HEARTBEAT = 100
 /** how often the MTUs of all paths are looked at without a cause, ms */
 const PATH_INTERVAL = 30000
-const START_LIMIT = 10000
+const START_LIMIT = 60000
 const START_STEP = 5
 /** longest that the start waits for the warm-up, ms; it takes a quarter of a second where nothing else runs */
 const WARM_LIMIT = 2000

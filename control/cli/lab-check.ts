@@ -12,13 +12,13 @@ import type { LabGateway, LabPlan, LabProbe } from './lab-plan.ts'
 import { plural } from './lab-view.ts'
 import type { WireCounter } from './lab-wire.ts'
 
-const TUNNEL_DEADLINE = 45_000 // ms from the start of the last gateway
-const READY_DEADLINE = 30_000 // ms for one gateway
+const TUNNEL_DEADLINE = 120_000 // ms from the start of the last gateway
+const READY_DEADLINE = 90_000 // ms for one gateway
 const POLL = 100 // ms
-const TEST_DEADLINE = 5_000 // ms for clear test packets to pass the wire
+const TEST_DEADLINE = 30_000 // ms for clear test packets to pass the wire
 const TEST_POLL = 10 // ms
 const PINGS = 5 // a pair
-const PATIENCE = 3_000 // ms for the last reply
+const PATIENCE = 10_000 // ms for the last reply
 const NO_PATIENCE = 200 // ms where no reply may come
 
 /** The machine under a lab: namespaces and processes, or one process over in-process wires. */

@@ -8,9 +8,9 @@ import { ask } from '../manage/client.ts'
 
 const PROGRAM = fileURLToPath(new URL('./asegate.js', import.meta.url))
 const LOG_LINES = 200
-const ANSWER_DEADLINE = 5_000 // ms
+const ANSWER_DEADLINE = 30_000 // ms
 const READY_POLL = 50 // ms
-const STOP_DEADLINE = 4_000 // ms: Deletes are sent and answered, devices removed
+const STOP_DEADLINE = 15_000 // ms: Deletes are sent and answered, devices removed
 
 export type GatewayProcess = {
   readonly name: string

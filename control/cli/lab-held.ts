@@ -7,7 +7,7 @@ import type { Emit, LabEvent, LabMode } from './lab-events.ts'
 import type { LabPlan } from './lab-plan.ts'
 
 const HOLDER = fileURLToPath(new URL('./lab-holder.ts', import.meta.url))
-const STOP_DEADLINE = 8_000 // ms for the child to stop its gateways
+const STOP_DEADLINE = 20_000 // ms for the child to stop its gateways
 const COMPLAINT = 4_000 // characters of standard error worth repeating
 const NAMESPACES = ['--net', '--mount', '--pid', '--fork', '--kill-child']
 const USER_NAMESPACE = ['--user', '--map-root-user']

@@ -23,7 +23,7 @@ import { VERSION } from './version.ts'
 export type RunOptions = { config: string; socket: string; log: 'json' | 'text'; logLevel: LogLevel }
 
 /** After the signal everything is gone within this time, or the process is killed, ms. */
-const STOP_MS = 3_000
+const STOP_MS = 10_000
 /**
  * The engine doubles its space for young objects as long as objects are made quickly: a flood of datagrams would take
  * tens of megabytes, none of which is in use. It works as well without.
