@@ -3,6 +3,7 @@
 //
 // `asegate run`, the in-process lab and the tests use it alike; only the ports differ.
 
+import { CardEvents } from './card-events.ts'
 import type { CheckResult, Config, Finding } from './config/model.ts'
 import type { GatewayEvent } from './effects.ts'
 import { Executor } from './executor.ts'
@@ -12,13 +13,10 @@ import { Commits } from './manage/commits.ts'
 import { CommandError } from './manage/error.ts'
 import { type Answer, execute } from './manage/exec.ts'
 import type { MemoryLog } from './manage/log.ts'
-import { createLimiter } from './manage/log.ts'
 import type {
   Card,
-  CardEvent,
   Clock,
   CryptoJobs,
-  Endpoint,
   Entropy,
   Files,
   PacketTrace,
@@ -80,9 +78,7 @@ export class Gateway {
   readonly #spis: SpiAllocator
   readonly #executor: Executor
   readonly #queue: GatewayEvent[] = []
-  readonly #limit: ReturnType<typeof createLimiter>
   readonly #changes: Changes
-  readonly #failedAsps = new Set<number>()
   #startedAt: number | null = null
   #working = false
   #stopped = false
@@ -92,7 +88,6 @@ export class Gateway {
   constructor(ports: GatewayPorts, config: Config, options: GatewayOptions) {
     this.ports = ports
     this.options = options
-    this.#limit = createLimiter(() => ports.clock.now())
     this.#spis = new SpiAllocator(ports.entropy, manualSpis(config))
     this.#engine = (options.createEngine ?? defaultEngine)(this.#engineEnvironment(), config)
     this.#changes = new Changes(ports.files, config)
@@ -154,7 +149,11 @@ export class Gateway {
   start() {
     const { card, sockets, routes, log } = this.ports
     for (const finding of routes.hostFindings()) log.log('warning', finding, { reason: 'host' })
-    card.onEvent((event) => this.#cardEvent(event))
+    const events = new CardEvents(this.ports, this.dataplane, {
+      submit: (event) => this.#submit(event),
+      changed: () => this.#alarm(),
+    })
+    card.onEvent((event) => events.take(event))
     routes.onChange?.(() => this.#machineChanged())
     sockets.onDatagram((datagram) => this.#submit({ kind: 'datagram', datagram }))
     this.#watchAt = this.now() + WATCH_TRAFFIC_MS
@@ -337,86 +336,6 @@ export class Gateway {
   /** A new SA may wait for its first packet before it is switched to. */
   #watchSoon() {
     this.#watchAt = Math.min(this.#watchAt, this.now() + WATCH_SWITCH_MS)
-  }
-
-  #cardEvent(event: CardEvent) {
-    switch (event.kind) {
-      case 'acquire':
-        return this.#acquire(this.dataplane.nameOf(event.tunnel))
-      case 'sa-soft':
-      case 'sequence-near-wrap':
-      case 'sa-hard':
-        return this.#saEvent(event)
-      case 'asp-failed':
-        return this.#aspFailed(event.asp, event.reason)
-      case 'ready':
-        return this.#aspReady(event.asp)
-      case 'unknown-spi':
-        return this.#unknownSpi(event)
-      case 'path-mtu':
-        return this.#pathMtu(this.dataplane.nameOf(event.tunnel), event.mtu)
-      case 'peer-address':
-        return this.#peerAddress(this.dataplane.nameOf(event.tunnel), event.remote)
-    }
-  }
-
-  #acquire(tunnel: string | undefined) {
-    if (tunnel !== undefined) this.#submit({ kind: 'acquire', tunnel })
-  }
-
-  #pathMtu(tunnel: string | undefined, mtu: number) {
-    if (tunnel !== undefined) this.dataplane.pathMtu(tunnel, mtu)
-  }
-
-  /** The card says where an authentic packet came from; whether the peer is followed there is the engine's to say. */
-  #peerAddress(tunnel: string | undefined, remote: Endpoint) {
-    if (tunnel !== undefined) this.#submit({ kind: 'peer-address', tunnel, remote })
-  }
-
-  #saEvent(event: Extract<CardEvent, { sa: number }>) {
-    const entry = this.dataplane.children.byRef(event.sa)
-    if (entry === undefined) return
-    if (event.kind === 'sa-hard')
-      this.#submit({ kind: 'sa-expired', tunnel: entry.tunnel, child: entry.child })
-    else if (entry.child !== null) this.#submit({ kind: 'rekey', child: entry.child })
-  }
-
-  #aspFailed(asp: number, reason: string) {
-    this.#failedAsps.add(asp)
-    this.ports.log.log('error', `ASP ${asp} failed: ${reason}`, { reason: 'no-asp', asp })
-    for (const tunnel of this.dataplane.tunnelsOf(asp)) this.#submit({ kind: 'asp', tunnel, up: false })
-    const ended = this.ports.card.asps().every((status) => status.asp !== asp || status.state === 'down')
-    if (ended) this.#takeOver(asp, false)
-    this.#alarm()
-  }
-
-  /** Features S4, S5: the tunnels of a dead ASP go on elsewhere, with new SAs; manual ones are loaded again. */
-  #takeOver(asp: number, works: boolean) {
-    try {
-      for (const tunnel of this.dataplane.aspChanged(asp, works)) {
-        const to = this.dataplane.slot(tunnel)?.asp
-        this.ports.log.log('warning', `tunnel moved to ASP ${to}`, { tunnel, reason: 'take-over', asp: to })
-        this.#submit({ kind: 'asp', tunnel, up: true })
-      }
-    } catch (error) {
-      this.ports.log.log('error', `cannot move the tunnels of ASP ${asp}: ${messageOf(error)}`, {
-        reason: 'no-asp',
-      })
-    }
-  }
-
-  #aspReady(asp: number) {
-    if (this.#failedAsps.delete(asp)) {
-      this.ports.log.log('info', `ASP ${asp} works again`, { asp })
-      this.#takeOver(asp, true)
-    }
-    for (const tunnel of this.dataplane.tunnelsOf(asp)) this.#submit({ kind: 'asp', tunnel, up: true })
-  }
-
-  #unknownSpi({ spi, source }: Extract<CardEvent, { kind: 'unknown-spi' }>) {
-    const { pass, held } = this.#limit('unknown-spi')
-    const fields = { reason: 'unknown-spi', source: source.address, spi, ...(held > 0 ? { held } : {}) }
-    if (pass) this.ports.log.log('info', 'packet with an SPI that no SA has', fields)
   }
 
   /** Somebody changed devices, addresses or our routes: ours are put back, and we may be at another address. */

@@ -37,6 +37,7 @@ const LEVELS: Record<string, number> = {
   reducer: 5,
   executor: 5,
   manage: 5,
+  'card-events': 6,
   gateway: 6,
   cli: 7,
 }
