@@ -12,7 +12,7 @@ const PATIENCE = 60_000 // ms
 const GATES = ['legacy-crypto permit', 'insecure-crypto permit "interop"']
 
 type Role = OurOptions['role']
-/** our cipher, our hash (none: it authenticates by itself), strongSwan's word for both */
+/** our cipher, our hash (aead: it authenticates by itself), strongSwan's word for both */
 type Esp = { encryption: string; hash: string; swan: string }
 type Ike = Esp & { prf: string; group: number }
 
@@ -29,9 +29,9 @@ const ESP: Esp[] = [
   ...CIPHERS.flatMap(([encryption, word]) =>
     HASHES.map((hash) => ({ encryption, hash, swan: `${word}-${hash}` })),
   ),
-  { encryption: 'aes-gcm-128', hash: 'none', swan: 'aes128gcm16' },
-  { encryption: 'aes-gcm-256', hash: 'none', swan: 'aes256gcm16' },
-  { encryption: 'chacha20-poly1305', hash: 'none', swan: 'chacha20poly1305' },
+  { encryption: 'aes-gcm-128', hash: 'aead', swan: 'aes128gcm16' },
+  { encryption: 'aes-gcm-256', hash: 'aead', swan: 'aes256gcm16' },
+  { encryption: 'chacha20-poly1305', hash: 'aead', swan: 'chacha20poly1305' },
 ]
 
 const ike = (encryption: string, hash: string, prf: string, group: number, swan: string): Ike => ({
@@ -45,12 +45,12 @@ const IKE: Ike[] = [
   ike('aes-192', 'sha1', 'sha256', 1, 'aes192-sha1-prfsha256-modp768'),
   ike('aes-256', 'sha384', 'sha384', 2, 'aes256-sha384-modp1024'),
   ike('aes-128', 'sha512', 'sha512', 5, 'aes128-sha512-modp1536'),
-  ike('aes-gcm-256', 'none', 'sha1', 14, 'aes256gcm16-prfsha1-modp2048'),
+  ike('aes-gcm-256', 'aead', 'sha1', 14, 'aes256gcm16-prfsha1-modp2048'),
 ]
 
 const proposalLines = (words: string, { encryption, hash }: Esp) => [
   ` ${words}encryption ${encryption}`,
-  ...(hash === 'none' ? [] : [` ${words}authentication ${hash}`]),
+  ...(hash === 'aead' ? [] : [` ${words}authentication ${hash}`]),
 ]
 
 /** The common file, its one proposal of a kind replaced by all of these. */
