@@ -246,12 +246,12 @@ inNamespace(fileURLToPath(import.meta.url), () => {
     assert.doesNotMatch(a.routes(), /dev t1/)
     a.run('ip', 'link', 'set', 't1', 'up')
     await a.until(() => /10\.2\.0\.0\/24 dev t1/.test(a.routes()), 'the route is not back')
-    assert.equal(a.ping('10.2.0.1', '10.1.0.1'), 5)
+    assert.equal(await a.ping('10.2.0.1', '10.1.0.1'), 5)
     a.run('ip', 'address', 'del', '10.1.0.1/32', 'dev', 'lo') // the source of the route: it goes with it
     assert.doesNotMatch(a.routes(), /10\.2\.0\.0\/24 dev t1/)
     a.run('ip', 'address', 'add', '10.1.0.1/32', 'dev', 'lo')
     await a.until(() => /10\.2\.0\.0\/24 dev t1/.test(a.routes()), 'the route is not back')
-    assert.equal(a.ping('10.2.0.1', '10.1.0.1'), 5)
+    assert.equal(await a.ping('10.2.0.1', '10.1.0.1'), 5)
   })
 
   test('kill -9: the guard drops what belonged into the tunnel; a restart brings it back', async () => {
