@@ -183,7 +183,7 @@ function kernelTest() {
     routes.addRoute({ prefix: '10.5.0.0/16', device: 'ase0', metric: 1 })
     assert.deepEqual(routes.learned('ase0'), [], 'our own is not learned')
     const quiet = told
-    for (let count = 0; count < 20; count++) ip('route', 'add', `10.77.${count}.0/24`, 'dev', 't0')
+    for (let count = 0; count < 4; count++) ip('route', 'add', `10.77.${count}.0/24`, 'dev', 't0')
     await sleep(300)
     assert.equal(told, quiet, 'routes over other devices are nobody’s business')
   })
@@ -221,7 +221,7 @@ function processTest() {
         () => gateway.lastLog().join('\n'),
       )
     const ping = (to: string) => {
-      const words = ['-q', '-c', '3', '-i', '0.1', '-W', '2', '-I', '10.1.0.1', to]
+      const words = ['-q', '-c', '1', '-W', '1', '-I', '10.1.0.1', to]
       return inside(rooms[0], () => {
         try {
           return execFileSync('ping', words, { encoding: 'utf8', stdio: 'pipe' }).includes(' 0% packet loss')
@@ -230,7 +230,10 @@ function processTest() {
         }
       })
     }
-    assert.ok(ping('10.2.0.1'), gateways[0].lastLog().join('\n'))
+    await until(
+      () => ping('10.2.0.1'),
+      () => gateways[0].lastLog().join('\n'),
+    )
     ip(
       'route',
       'add',
