@@ -106,7 +106,7 @@ export class WireCounter {
     const readable = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).includes(this.#marker)
     this.counts[seen.kind] += datagrams
     if (inside) this.counts.protectedAddresses++
-    if (readable) this.counts.plaintext++
+    if (readable) this.counts.plaintext += datagrams
     if (inside || readable || seen.kind === 'clear') this.counts.leaked++
     return seen
   }
