@@ -25,15 +25,13 @@ export class WarmUp {
   }
 
   /**
-   * Resolves when it has ended; after `limit` ms it goes on beside the packets. Throws when the card's code computes
-   * something else than node:crypto; found out after the limit, that ends the process: nothing wrong may be sent.
+   * Resolves when it has ended. Throws when the card's code computes something else than node:crypto, or when that is
+   * not known after `limit` ms: nothing wrong may be sent.
    */
   async within(limit: number): Promise<void> {
-    const { promise: late, resolve } = Promise.withResolvers<void>()
-    const timer = setTimeout(() => {
-      this.#ended.catch(fatal)
-      resolve()
-    }, limit)
+    const { promise: late, reject } = Promise.withResolvers<never>()
+    const sentence = `the self-test of the card did not end within ${limit} ms; do: look what else uses this machine`
+    const timer = setTimeout(() => reject(new Error(sentence)), limit)
     await Promise.race([this.#ended, late]).finally(() => clearTimeout(timer))
   }
 
@@ -42,10 +40,4 @@ export class WarmUp {
     await this.#worker.terminate()
     await this.#ended.catch(() => {})
   }
-}
-
-function fatal(error: unknown): void {
-  setImmediate(() => {
-    throw error
-  })
 }

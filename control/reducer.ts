@@ -148,6 +148,7 @@ export class Reducer {
     const templates = this.#life.peers
     this.#life.config = event.config
     this.#life.peers = event.peers
+    this.#engine.setCookieThreshold?.(event.config.cookieThreshold)
     this.#tunnels = new Map()
     for (const wanted of event.config.tunnels.values()) {
       const kept = event.keep.has(wanted.name) ? old.get(wanted.name) : undefined

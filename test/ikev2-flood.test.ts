@@ -193,6 +193,22 @@ describe('R2: a flood that answers its cookies', () => {
     assert.deepEqual([halfOpen(bed).length, bed.b.jobKinds.length], [40, 50])
   })
 
+  test('another threshold counts from the next datagram on', () => {
+    const bed = floodBed({ cookieThreshold: 1_000 })
+    const strangers = new Strangers(bed)
+    const knock = (count: number) => {
+      strangers.knock(strangers.address(count), strangers.request(null, BigInt(count + 1), bed.random(32)))
+      bed.computeAll()
+    }
+    knock(0)
+    bed.b.engine.setCookieThreshold?.(0)
+    knock(1)
+    assert.deepEqual([halfOpen(bed).length, bed.b.jobKinds.length], [1, 1])
+    bed.b.engine.setCookieThreshold?.(1_000)
+    knock(2)
+    assert.deepEqual([halfOpen(bed).length, bed.b.jobKinds.length], [2, 2])
+  })
+
   test('key pairs for strangers are computed so many at a time', () => {
     const bed = floodBed({ cookieThreshold: 1_000 })
     const strangers = new Strangers(bed)

@@ -29,8 +29,8 @@ const HEARTBEAT = 100
 const PATH_INTERVAL = 30000
 const START_LIMIT = 60000
 const START_STEP = 5
-/** longest that the start waits for the warm-up, ms; it takes a quarter of a second where nothing else runs */
-const WARM_LIMIT = 2000
+/** longest that the start waits for warm-up and self-test, ms; a quarter of a second where nothing else runs */
+const WARM_LIMIT = 30_000
 
 /**
  * Opens the sockets, lays out the card, starts the ASPs and waits until all have announced themselves.

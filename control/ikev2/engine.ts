@@ -61,7 +61,7 @@ function emptyState(): EngineState {
 class Ikev2Engine implements Engine {
   readonly #state = emptyState()
   readonly #environment: EngineEnvironment
-  readonly #options: EngineOptions
+  #options: EngineOptions
 
   constructor(environment: EngineEnvironment, options: EngineOptions) {
     this.#environment = environment
@@ -106,6 +106,10 @@ class Ikev2Engine implements Engine {
       this.#state.peers.delete(tunnel)
       clearTunnel(context, tunnel, 'shutdown')
     })
+  }
+
+  setCookieThreshold(count: number): void {
+    this.#options = { ...this.#options, cookieThreshold: count }
   }
 
   initiate(tunnel: string, local: Address, now: number): Action[] {

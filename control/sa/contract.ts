@@ -260,6 +260,8 @@ export interface Engine {
   /** adds or replaces the configuration of one tunnel; existing SAs are untouched */
   setPeer(peer: PeerConfig): void
   removePeer(tunnel: string, now: number): Action[]
+  /** half-open responder SAs from which on a cookie is demanded (RFC 7296 §2.6); left out: as at its creation */
+  setCookieThreshold?(count: number): void
   /** starts negotiating: IKE SA and first Child, or a further Child on an existing IKE SA */
   initiate(tunnel: string, local: Address, now: number): Action[]
   receive(datagram: IkeDatagram, now: number): Action[]
