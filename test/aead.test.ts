@@ -82,6 +82,20 @@ for (const variant of variants) {
         }
       })
 
+      test('agrees with node:crypto for short messages of one length, 1 to 9 of them, with AAD from 0 to 40', () => {
+        for (let length = 0; length <= 130; length++) {
+          const messages = Array.from({ length: (length % 9) + 1 }, () =>
+            message(keySizes[0], length, length % 41),
+          )
+          assertAead(
+            bench,
+            name,
+            messages,
+            messages.map((one) => reference(name, one)),
+          )
+        }
+      })
+
       test('agrees with node:crypto for every length from 0 to 600', () => {
         for (const keyBytes of keySizes) {
           for (let from = 0; from <= 600; from += 100) {

@@ -40,6 +40,22 @@ export function copyShort(to: usize, from: usize, bytes: u32): void {
   if ((bytes & 1) !== 0) store<u8>(to, load<u8>(from))
 }
 
+/** Copies `bytes` bytes, and zeros up to a whole block of 16. Returns the end of what was written. */
+export function copyBlocks(to: usize, from: usize, bytes: u32): usize {
+  for (; bytes >= 16; bytes -= 16, to += 16, from += 16) v128.store(to, v128.load(from))
+  if (bytes === 0) return to
+  // written at once where it is often so, since the block is read again at once
+  if (bytes === 8) {
+    v128.store(to, v128.load64_zero(from))
+  } else if (bytes === 4) {
+    v128.store(to, v128.load32_zero(from))
+  } else {
+    v128.store(to, i64x2.splat(0))
+    copyShort(to, from, bytes)
+  }
+  return to + 16
+}
+
 /** Stores the number of bits in `bytes` bytes as 8 bytes, the most significant first. */
 export function storeBitCount(to: usize, bytes: u32): void {
   store<u32>(to, (bytes >> 29) << 24)

@@ -5,7 +5,7 @@
  * Every message is put together in scratch: AAD, data, both with zeros up to a whole block, and the lengths. All end
  * together; zeros in front do not change a hash value.
  */
-import { copyShort, storeBitCount } from './block-word.ts'
+import { copyBlocks, storeBitCount } from './block-word.ts'
 import { GHASH_NIBBLE, GHASH_WRAP } from './constants.ts'
 import { ghashRun } from './generated/ghash-lanes.ts'
 import { AEAD_JOB_AAD, AEAD_JOB_AAD_BYTES, AEAD_JOB_DATA, AEAD_JOB_LENGTH } from './job.ts'
@@ -47,15 +47,6 @@ export function ghashStage(job: usize, lane: i32, scratch: usize): void {
   fill = copyBlocks(fill, load<u32>(job, AEAD_JOB_DATA), length)
   storeBitCount(fill, aadBytes)
   storeBitCount(fill + 8, length)
-}
-
-/** Copies `bytes` bytes and zeros up to a whole block. Returns the end. */
-function copyBlocks(to: usize, from: usize, bytes: u32): usize {
-  for (; bytes >= 16; bytes -= 16, to += 16, from += 16) v128.store(to, v128.load(from))
-  if (bytes === 0) return to
-  v128.store(to, i64x2.splat(0))
-  copyShort(to, from, bytes)
-  return to + 16
 }
 
 /**

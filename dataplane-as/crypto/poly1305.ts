@@ -5,11 +5,13 @@
  *   AAD in place -> rest of the AAD with zeros -> data in place -> rest of the data with zeros, lengths
  * All lanes advance by the number of blocks that the shortest stretch has left; a lane whose message ended
  * takes the next one of the order. A free lane reads what a busy lane reads.
+ *
+ * Short messages of as many blocks each need none of this: poly-short.ts.
  */
 import { copyShort } from './block-word.ts'
-import { polyRun } from './generated/poly1305-lanes.ts'
 import { AEAD_JOB_AAD, AEAD_JOB_AAD_BYTES, AEAD_JOB_DATA, AEAD_JOB_LENGTH } from './job.ts'
 import { orderedJob } from './order.ts'
+import { polyBlocks, polyFour, polyFourFit } from './poly-short.ts'
 import {
   SCRATCH_AEAD_MASKS,
   SCRATCH_LANES,
@@ -45,10 +47,26 @@ const END: u32 = 4
  * and puts tag i over the first 16 bytes of key i.
  */
 export function polyOrdered(count: i32, scratch: usize): void {
-  let next = min(count, LANES)
-  let busy = next
+  let first = 0
+  for (let i = 0; i < count; ) {
+    if (i + LANES > count || !polyFourFit(i, scratch)) {
+      i++
+      continue
+    }
+    if (first < i) polyMixed(first, i, scratch)
+    polyFour(i, scratch)
+    i += LANES
+    first = i
+  }
+  if (first < count) polyMixed(first, count, scratch)
+}
+
+/** The tags of the jobs `first` to `count` - 1, whatever their lengths. */
+function polyMixed(first: i32, count: i32, scratch: usize): void {
+  let next = min(count, first + LANES)
+  let busy = next - first
   for (let lane = 0; lane < LANES; lane++) {
-    if (lane < next) startLane(scratch, lane, lane)
+    if (lane < busy) startLane(scratch, lane, first + lane)
     else store<u32>(entry(scratch, SCRATCH_POLY_LEFT, lane), FREE)
   }
   while (busy > 0) {
@@ -176,7 +194,7 @@ function step(scratch: usize): i32 {
   const left = v128.load(scratch, SCRATCH_POLY_LEFT)
   const two = i32x4.min_u(left, v128.shuffle<i32>(left, left, 2, 3, 0, 1))
   const blocks = min<i32>(i32x4.extract_lane(two, 0), i32x4.extract_lane(two, 1))
-  polyRun(scratch + SCRATCH_LANES, blocks, scratch + SCRATCH_POLY_SUMS, scratch + SCRATCH_POLY_KEYS)
+  polyBlocks(blocks, scratch)
   const free = i32x4.eq(left, i32x4.splat(FREE))
   const now = v128.bitselect(left, i32x4.sub(left, i32x4.splat(blocks)), free)
   v128.store(scratch, now, SCRATCH_POLY_LEFT)

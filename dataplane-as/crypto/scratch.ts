@@ -83,8 +83,12 @@ export const SCRATCH_POLY_SUMS = 5504
 export const SCRATCH_POLY_KEYS = 5584
 /** Last blocks of the Poly1305 lanes: 4 of 32 bytes. */
 export const SCRATCH_POLY_BUFFERS = 5744
+/** Short messages of Poly1305, whole: 4 of 128 bytes. */
+export const SCRATCH_POLY_MESSAGES = 5872
+/** Limbs of a product for joined vectors: 5 of 32 bytes. */
+export const SCRATCH_POLY_PRODUCT = 6384
 /** Bytes from SCRATCH_CHACHA_STATE on that are wiped after a call. */
-export const SCRATCH_CHACHA_BYTES = 2032
+export const SCRATCH_CHACHA_BYTES = 2704
 
 // Hashes; a row has one word of every lane: 48 or 64 bytes for MD5, 32 for SHA-1, SHA-384 and SHA-512, 16 for SHA-256
 /** Lane addresses: at most 16 u32, as in all tables of lanes. */
