@@ -4,7 +4,7 @@ import { refuseSuite } from '../bindings/card-sa.ts'
 import { CardSide } from './card-side.ts'
 import { type Native, nativeMpps } from './native.ts'
 import { referenceFor } from './reference.ts'
-import type { Report, Row, Selection } from './report.ts'
+import { type Report, type Row, rowOf, type Selection } from './report.ts'
 import { type Contest, hold } from './rounds.ts'
 import { keysFor, SUITES, type Suite } from './suites.ts'
 import { batchOf, lengthsOf, packetsOf, type Size } from './traffic.ts'
@@ -33,20 +33,8 @@ export function benchCard(selection: Selection, announce: (row: Row) => void): R
 
 function measure(suite: Suite, direction: Direction, size: Size, selection: Selection): Row {
   const lengths = lengthsOf(size, batchOf(size))
-  const bytes = lengths.reduce((sum, length) => sum + length, 0)
   const outcome = hold(contestFor(suite, direction, packetsOf(lengths)), selection.pace)
-  const row: Row = {
-    suite: suite.name,
-    direction,
-    size,
-    batch: lengths.length,
-    mpps: outcome.candidate / 1e6,
-    gbps: (outcome.candidate * 8 * bytes) / lengths.length / 1e9,
-    referenceMpps: outcome.reference / 1e6,
-    ratio: outcome.ratio,
-    bestMpps: outcome.bestCandidate / 1e6,
-    bestRatio: outcome.bestRatio,
-  }
+  const row = rowOf(suite.name, direction, size, lengths, outcome)
   return selection.native ? withNative(row, nativeMpps(suite.name, direction, size)) : row
 }
 
@@ -78,17 +66,6 @@ export function benchIdle(selection: Selection, idle: number): Row[] {
       direction === 'out' ? side.outbound() : side.inbound(),
     )
     const outcome = hold({ candidate, reference, units: lengths.length }, selection.pace)
-    return {
-      suite: `${idle} idle SAs`,
-      direction,
-      size: 64,
-      batch: lengths.length,
-      mpps: outcome.candidate / 1e6,
-      gbps: (outcome.candidate * 8 * 64) / 1e9,
-      referenceMpps: outcome.reference / 1e6,
-      ratio: outcome.ratio,
-      bestMpps: outcome.bestCandidate / 1e6,
-      bestRatio: outcome.bestRatio,
-    }
+    return rowOf(`${idle} idle SAs`, direction, 64, lengths, outcome)
   })
 }

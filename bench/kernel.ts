@@ -4,7 +4,7 @@
 import { createCipheriv, createDecipheriv, createHmac, randomBytes } from 'node:crypto'
 import { joinsVectors, joinVectors } from '../bindings/wide-vectors.ts'
 import { type HashName, hashes, KernelBench } from '../test/kernel-jobs.ts'
-import type { Report, Row, Selection } from './report.ts'
+import { type Report, type Row, rowOf, type Selection } from './report.ts'
 import { type Contest, hold } from './rounds.ts'
 import { batchOf, lengthsOf, type Size } from './traffic.ts'
 
@@ -48,20 +48,7 @@ export function benchKernels(selection: Selection, announce: (row: Row) => void)
 
 function measure(kernel: Kernel, direction: Direction, size: Size, { pace }: Selection): Row {
   const lengths = lengthsOf(size, batchOf(size))
-  const bytes = lengths.reduce((sum, length) => sum + length, 0)
-  const outcome = hold(kernel.contest(direction, lengths), pace)
-  return {
-    suite: kernel.name,
-    direction,
-    size,
-    batch: lengths.length,
-    mpps: outcome.candidate / 1e6,
-    gbps: (outcome.candidate * 8 * bytes) / lengths.length / 1e9,
-    referenceMpps: outcome.reference / 1e6,
-    ratio: outcome.ratio,
-    bestMpps: outcome.bestCandidate / 1e6,
-    bestRatio: outcome.bestRatio,
-  }
+  return rowOf(kernel.name, direction, size, lengths, hold(kernel.contest(direction, lengths), pace))
 }
 
 /** In place over and over: the ever-changing content does not matter. Lengths are cut to whole blocks on both sides. */

@@ -1,6 +1,6 @@
 // What a benchmark reports: rows as data (the JSON contract), a table and a bar chart for the terminal.
 
-import type { Pace } from './rounds.ts'
+import type { Outcome, Pace } from './rounds.ts'
 import type { Size } from './traffic.ts'
 
 /** One line. mpps: million packets a second, gbps: inner bits; both medians. Fields behind `ratio` inform. */
@@ -22,6 +22,29 @@ export type Row = {
   nativeMpps?: number
   nativeRatio?: number
   nativeWidestMpps?: number
+}
+
+/** The line of a contest over packets (messages) of these lengths. */
+export function rowOf(
+  suite: string,
+  direction: Row['direction'],
+  size: Size,
+  lengths: readonly number[],
+  outcome: Outcome,
+): Row {
+  const bytes = lengths.reduce((sum, length) => sum + length, 0)
+  return {
+    suite,
+    direction,
+    size,
+    batch: lengths.length,
+    mpps: outcome.candidate / 1e6,
+    gbps: (outcome.candidate * 8 * bytes) / lengths.length / 1e9,
+    referenceMpps: outcome.reference / 1e6,
+    ratio: outcome.ratio,
+    bestMpps: outcome.bestCandidate / 1e6,
+    bestRatio: outcome.bestRatio,
+  }
 }
 
 /** `left`: what was not measured, a sentence each. */

@@ -11,7 +11,7 @@ import type {
   LogFields,
   LogLevel,
 } from './ports.ts'
-import type { ChildInstall, ChildSaId, IkeSaId } from './sa/contract.ts'
+import type { Action, ChildInstall, ChildSaId, IkeSaId } from './sa/contract.ts'
 import type { PeerTemplate } from './tunnel/peer.ts'
 
 export type TunnelEvent =
@@ -55,14 +55,7 @@ export type Effect =
   | { kind: 'resolve'; tunnel: string; name: string }
   | { kind: 'end-points'; tunnel: string; local: Address; remote: Endpoint; encapsulation: Encapsulation }
   /** what travels under this IKE SA, and the tunnel it is named for, goes to `remote` from now on */
-  | {
-      kind: 'moved'
-      ikeSa: IkeSaId
-      tunnel: string
-      remote: Endpoint
-      local?: Address
-      encapsulation?: Encapsulation
-    }
+  | Extract<Action, { kind: 'moved' }>
   | { kind: 'install'; child: ChildInstall }
   | { kind: 'activate' | 'remove'; child: ChildSaId }
   | { kind: 'inherit'; from: IkeSaId; to: IkeSaId }

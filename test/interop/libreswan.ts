@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { inFolder, stopChild } from './peer-process.ts'
 import { PEERS } from './release.ts'
 
 const ROOT = `${PEERS}/libreswan`
@@ -17,7 +18,6 @@ const SHIM = fileURLToPath(new URL('./xfrm-shim.c', import.meta.url))
 const READY = 'loading secrets from'
 const START_DEADLINE = 20_000
 const COMMAND_DEADLINE = 20_000
-const STOP_DEADLINE = 3_000
 
 export type LibreswanConfig = {
   /** statements of `conn peer` */
@@ -74,16 +74,7 @@ const PLUTO_COMMAND = [
   ...['--config /tmp/ipsec.conf --secretsfile /tmp/ipsec.secrets --nssdir /tmp/nss --rundir /run'],
 ].join(' ')
 
-/** Shell words for a command in the folder, with `directory` as its /tmp; the mounts end with `ip netns exec`. */
-function inRoot(directory: string, command: string): string {
-  const binds = [
-    ['/proc', '/proc'],
-    ['/dev', '/dev'],
-    [directory, '/tmp'],
-    [`${directory}/run`, '/run'],
-  ].map(([from, to]) => `mount --bind ${from} ${ROOT}${to}`)
-  return `${binds.join(' && ')} && exec chroot ${ROOT} ${command}`
-}
+const inRoot = (directory: string, command: string) => inFolder(ROOT, directory, command)
 
 function layOut(directory: string, config: LibreswanConfig): void {
   for (const name of ['run', 'nss']) mkdirSync(join(directory, name))
@@ -116,13 +107,4 @@ async function untilReady(peer: Libreswan, child: ChildProcess): Promise<void> {
     }
     await sleep(50)
   }
-}
-
-async function stopChild(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return
-  const gone = new Promise((resolve) => child.once('exit', resolve))
-  child.kill('SIGTERM')
-  const timer = setTimeout(() => child.kill('SIGKILL'), STOP_DEADLINE)
-  await gone
-  clearTimeout(timer)
 }

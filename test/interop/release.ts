@@ -3,6 +3,7 @@
 
 import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
+import { inFolder } from './peer-process.ts'
 
 export type ReleaseName = '5.9.8' | '6.0.1'
 
@@ -68,11 +69,5 @@ export function charonIn({ root }: Release, directory: string): { script: string
       script: `mount --bind ${directory}/run /run && mount --bind ${directory}/swanctl /etc/swanctl && exec ${CHARON}`,
       home: directory,
     }
-  const binds = [
-    ['/proc', '/proc'],
-    ['/dev', '/dev'],
-    [directory, '/tmp'],
-    [`${directory}/run`, '/run'],
-  ].map(([from, to]) => `mount --bind ${from} ${root}${to}`)
-  return { script: `${binds.join(' && ')} && exec chroot ${root} ${CHARON}`, home: '/tmp' }
+  return { script: inFolder(root, directory, CHARON), home: '/tmp' }
 }

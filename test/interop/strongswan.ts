@@ -6,6 +6,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { gone, stopChild } from './peer-process.ts'
 import { charonIn, type Release, type ReleaseName, releaseOf } from './release.ts'
 
 const PLUGINS = [
@@ -15,7 +16,6 @@ const PLUGINS = [
   ...['kernel-libipsec', 'kernel-netlink', 'socket-default', 'vici'],
 ]
 const START_DEADLINE = 60_000
-const STOP_DEADLINE = 10_000
 
 /** One connection: the text of the swanctl connection `peer` and its secrets. */
 export type SwanConfig = {
@@ -193,19 +193,7 @@ function callSwanctl(directory: string, parameters: string[]): string {
   throw new Error(`swanctl ${parameters.join(' ')}: ${result.stderr}${result.stdout}`)
 }
 
-function gone(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return Promise.resolve()
-  return new Promise((resolve) => child.once('exit', () => resolve()))
-}
-
 async function killChild(child: ChildProcess): Promise<void> {
   child.kill('SIGKILL')
   await gone(child)
-}
-
-async function stopChild(child: ChildProcess): Promise<void> {
-  child.kill('SIGTERM')
-  const timer = setTimeout(() => child.kill('SIGKILL'), STOP_DEADLINE)
-  await gone(child)
-  clearTimeout(timer)
 }
